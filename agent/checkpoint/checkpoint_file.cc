@@ -1,0 +1,1 @@
+#include "agent/checkpoint/checkpoint_file.h"

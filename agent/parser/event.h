@@ -1,0 +1,147 @@
+// What one log line says, in the terms of every MTA.  Dialects make events,
+// the assembler gathers them.  The views point into the line and live as long.
+
+#ifndef MXTALLY_AGENT_PARSER_EVENT_H_
+#define MXTALLY_AGENT_PARSER_EVENT_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "absl/types/span.h"
+
+namespace mxtally {
+
+// "name[address]:port".  `name` is empty for "unknown"; `address` for
+// "unknown[unknown]".
+struct NamedAddress {
+  std::string_view name;
+  std::string_view address;
+  int port = 0;
+};
+
+// The TLS summary line.  Empty views and zeros: not logged.
+struct TlsSummary {
+  bool reused = false;
+  std::string_view trust;  // "Anonymous", "Untrusted", "Trusted", "Verified", or empty.
+  std::string_view sni;
+  std::string_view protocol;
+  std::string_view cipher;
+  int bits_used = 0;
+  int bits_algorithm = 0;
+  // As logged: "X25519", or name and parameter: "ECDHE" + "P-256", "DHE" + "2048 bits".
+  std::string_view kex;
+  std::string_view kex_parameter;
+  std::string_view server_signature;
+  std::string_view server_signature_key;  // Text within the parentheses.
+  std::string_view server_digest;
+  std::string_view client_signature;
+  std::string_view client_signature_key;
+  std::string_view client_digest;
+};
+
+// `rcpt=1/3`: accepted 1, total 3.
+struct CommandCounter {
+  std::string_view command;
+  int accepted = 0;
+  int total = 0;
+};
+
+enum class EventType {
+  // A session of this tag begins.
+  kConnect,
+  // It ends.  `counters` are filled when the line has any (Postfix 3.0).
+  kDisconnect,
+  // A finished handshake, with `tls`.
+  kTlsEstablished,
+  // Postfix 2.x: TLS is about to begin.
+  kTlsSetup,
+  // A failed handshake: `reason` is "-1", "lost connection" or a system error.
+  kTlsFailed,
+  // An error of the TLS library; belongs to the open session of this tag, if
+  // any.  `reason` is the library's text, `alert` the peer's alert number.
+  kTlsLibraryProblem,
+  // The handshake succeeded and the MTA's policy ended the session.
+  kTlsRefusedAfterHandshake,
+  // STARTTLS or the wrapper-mode handshake was refused before it began.
+  kTlsRefusedBeforeHandshake,
+  // The session ends abnormally: `reason` is "lost connection", "timeout" or
+  // "too many errors", `place` the command.
+  kAbnormalEnd,
+  // A message transaction got a queue file: `queue_id`, or empty for NOQUEUE.
+  kQueueIdAssigned,
+  // Another process (qmgr) confirms that the message was accepted: `queue_id`.
+  kQueueIdActive,
+  // Another process (cleanup) says that the transaction was given up: `queue_id`.
+  kQueueIdCanceled,
+  // A before-queue filter accepted a message.
+  kProxyAccept,
+  // A command or a message was rejected.  `place`; `helo`.
+  kReject,
+  // SASL authentication failed.
+  kAuthFailed,
+  // A limit of the MTA was hit, such as the connection rate.
+  kLimit,
+  // Something else that belongs to a session and changes nothing but its line
+  // count, such as "improper command pipelining".
+  kSessionNote,
+  // This process is about to die: "fatal: ", "panic: ".
+  kProcessDying,
+  // The master reports that process `pid` of `program_name` died.
+  kProcessDied,
+  // The instance starts or stops: no session of it is open any more.
+  // `version` is filled at a start.
+  kInstanceBoundary,
+};
+
+struct Event {
+  EventType type = EventType::kSessionNote;
+  NamedAddress peer;
+  bool has_peer = false;
+
+  TlsSummary tls;
+
+  // kDisconnect: whether the line ends in "commands=", and the counters.
+  bool has_counters = false;
+  static constexpr int kCountersMax = 32;
+  std::array<CommandCounter, kCountersMax> counters;
+  int counter_count = 0;
+
+  std::string_view reason;
+  std::string_view place;
+  std::string_view helo;
+  std::string_view queue_id;
+  std::string_view original_queue_id;
+  std::string_view auth_mechanism;
+  std::optional<int> alert;
+  int64_t pid = -1;               // kProcessDied
+  std::string_view program_name;  // kProcessDied: "smtpd"
+  std::string_view version;       // kInstanceBoundary: "3.7.11"
+
+  absl::Span<const CommandCounter> Counters() const {
+    return absl::MakeConstSpan(counters.data(), counter_count);
+  }
+};
+
+// What a dialect says of a line.
+enum class LineClass {
+  kEvent,         // `event` is filled.
+  kIgnored,       // Known to say nothing about a session.
+  kUnrecognized,  // Of this MTA, should be understood, and is not.
+  kNotMine,       // Another program's line.
+};
+
+// What the tag says about a session of this process.
+struct SessionTag {
+  // Syslog name of the MTA's instance, "postfix", "postfix-in".
+  std::string_view instance;
+  // "smtpd", "submission", "smtps", "submissions", or the operator's own name.
+  std::string_view service;
+  // TLS begins with the connection, judged by the service's conventional name.
+  bool wrapper_mode = false;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_PARSER_EVENT_H_

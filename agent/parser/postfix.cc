@@ -1,0 +1,1 @@
+#include "agent/parser/postfix.h"

@@ -1,0 +1,34 @@
+// Postfix's dialect: smtpd under any syslog name and service, and the lines of
+// master, qmgr and cleanup that decide about smtpd's sessions.
+//
+// Follows the format strings of Postfix 2.2 to 3.11 (src/smtpd/smtpd.c,
+// smtpd_chat.c, src/tls/tls_misc.c, src/master, src/qmgr, src/cleanup), not
+// samples.  Text chosen by a peer is only ever read to the end of its own
+// field, so that it cannot forge an event.
+//
+// Pure functions; the views in results point into the line.
+
+#ifndef MXTALLY_AGENT_PARSER_POSTFIX_H_
+#define MXTALLY_AGENT_PARSER_POSTFIX_H_
+
+#include <string_view>
+
+#include "agent/parser/event.h"
+#include "agent/parser/framer.h"
+
+namespace mxtally {
+
+// Reads one framed line.  `event` is reset and filled for kEvent only.
+LineClass ParsePostfix(const FramedLine& line, Event& event);
+
+// Reads a program path, FramedLine::program, of an smtpd.
+SessionTag ParsePostfixTag(std::string_view program);
+
+// Reads the text of a TLS summary after "TLS connection established from " or
+// its variants; exposed for tests.  False when a known field is malformed;
+// unknown text after the known fields is accepted.
+bool ParseTlsSummary(std::string_view text, NamedAddress& peer, TlsSummary& summary);
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_PARSER_POSTFIX_H_

@@ -1,0 +1,1 @@
+#include "agent/parser/tls_names.h"

@@ -1,0 +1,1 @@
+#include "agent/pipeline/log_pipeline.h"

@@ -1,0 +1,74 @@
+// One log from its files to batches: follower, framer, dialects, assembler.
+//
+// Cuts: a batch ends where the bytes limit is reached, at the end of the log,
+// and exactly at the cut that the server stored, so that the batch after it is
+// the first whose counts are new.  One thread only.
+
+#ifndef MXTALLY_AGENT_PIPELINE_LOG_PIPELINE_H_
+#define MXTALLY_AGENT_PIPELINE_LOG_PIPELINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "agent/parser/framer.h"
+#include "agent/session/assembler.h"
+#include "agent/source/log_follower.h"
+#include "mxtally/agent/v1/checkpoint.pb.h"
+#include "mxtally/v1/ingest.pb.h"
+
+namespace mxtally {
+
+struct LogPipelineOptions {
+  LogFollowerOptions follower;
+  AssemblerOptions assembler;
+  absl::TimeZone time_zone = absl::UTCTimeZone();
+  // Anchors years instead of the files' own dates, when set.
+  std::optional<absl::Time> reference_time;
+
+  // Serialized size of a batch, kept under the server's limit.
+  int64_t batch_bytes_max = 900 * 1024;
+  // Log read for one batch at most: a log without sessions still moves its cut.
+  int64_t batch_log_bytes_max = 8 * 1024 * 1024;
+};
+
+struct PipelineBatch {
+  v1::SessionBatch batch;  // `sequence` is the uplink's.
+  // State at the batch's end; what the checkpoint stores once the batch is
+  // acknowledged.  Taken at the end of the log and at most once a second
+  // before it, because a snapshot costs as much as many lines.
+  std::optional<agent::v1::LogCheckpoint> checkpoint;
+};
+
+class LogPipeline {
+ public:
+  // `checkpoint`: where this agent stood, or nullopt.  `stored`: where the
+  // server's counts of this log end, or nullopt.  `same_database`: whether the
+  // checkpoint was acknowledged by this database.
+  //
+  //   checkpoint, stored ahead of it or equal   continue at the checkpoint
+  //   checkpoint, stored behind or missing      read again all that is on disk
+  //   no checkpoint, stored                     read again all that is on disk
+  //   neither                                   read what the patterns name
+  static absl::StatusOr<std::unique_ptr<LogPipeline>> Open(
+      LogPipelineOptions options, std::optional<agent::v1::LogCheckpoint> checkpoint,
+      std::optional<v1::Cut> stored, bool same_database);
+  virtual ~LogPipeline() = default;
+
+  // Reads on and returns the next batch; nullopt when nothing new is there.
+  // The first batch that reaches the end of the log is returned even when empty,
+  // with `caught_up_time` set.
+  virtual absl::StatusOr<std::optional<PipelineBatch>> Next() = 0;
+
+  // Life sign of this log.
+  virtual v1::LogStatus Status() const = 0;
+  // "Postfix 3.7.11" once the log told.
+  virtual std::string mta() const = 0;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_PIPELINE_LOG_PIPELINE_H_

@@ -1,0 +1,1 @@
+#include "agent/scan/scan.h"

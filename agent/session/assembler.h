@@ -1,0 +1,103 @@
+// Gathers the events of one log into one record per SMTP session.
+//
+// The rule that names a session is design decision "key" (ARCHITECTURE.md): for
+// Postfix smtpd a session starts with "connect from", or, where that line is
+// missing, with the first line of a process that has no session open.
+//
+// Everything runs on log time: the same lines from the same state make the
+// same records.  One thread only.
+
+#ifndef MXTALLY_AGENT_SESSION_ASSEMBLER_H_
+#define MXTALLY_AGENT_SESSION_ASSEMBLER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "agent/parser/event.h"
+#include "agent/parser/framer.h"
+#include "agent/session/peer_class.h"
+#include "mxtally/agent/v1/checkpoint.pb.h"
+#include "mxtally/v1/session.pb.h"
+
+namespace mxtally {
+
+// Grows whenever the parser understands more of the same lines.
+inline constexpr uint32_t kParserVersion = 1;
+// Version of the rule that decides which line starts a session.
+inline constexpr uint32_t kKeyVersion = 1;
+
+struct AssemblerOptions {
+  // Host of the keys.  Empty: the host of each line's header (`scan`).
+  std::string host;
+
+  // Borrowed; must outlive the assembler.  nullptr: nothing is excluded.
+  const PeerClassifier* peers = nullptr;
+
+  // A session without a line for this long is given up.  Larger values keep
+  // more memory and find the end of slower sessions.
+  absl::Duration idle_max = absl::Hours(1);
+
+  // Sessions open at a time; beyond it the least recently used is given up.
+  int open_sessions_max = 20'000;
+
+  // A session whose queue ids must be confirmed by another process is held
+  // this long after its end.
+  absl::Duration confirmation_max = absl::Minutes(5);
+
+  // Ordinals are remembered for so much log time, and for so many pairs of tag
+  // and stamp, so that keys stay apart when the clock steps back.
+  absl::Duration ordinal_memory = absl::Hours(2);
+  int ordinals_max = 65'536;
+};
+
+// What cannot be returned.  Called on the caller's thread.
+class AssemblerObserver {
+ public:
+  virtual ~AssemblerObserver() = default;
+  // A finished session.  `record` is valid during the call.
+  virtual void OnSession(const v1::SessionRecord& record) = 0;
+  // A session that began before the reading: not a record.
+  virtual void OnCutSession() {}
+  // A session was given up before its end (its record came by OnSession).
+  virtual void OnEvictedSession() {}
+  // An ordinal was forgotten before its time.
+  virtual void OnForgottenOrdinal() {}
+};
+
+class Assembler {
+ public:
+  // `observer` must outlive the assembler.
+  Assembler(AssemblerOptions options, AssemblerObserver& observer);
+  ~Assembler();
+
+  // Continues from a stored state; nothing may have been added before.
+  void Restore(const agent::v1::AssemblerState& state);
+  void Save(agent::v1::AssemblerState& state) const;
+
+  // Takes the next event of the log.  `line` is the line it came from.
+  void Add(const FramedLine& line, const Event& event);
+
+  // Moves log time on by a line that is no event: idle sessions end.  Cheap.
+  void Tick(absl::Time time);
+
+  // The next line does not follow the last: log in between is gone.
+  // Open sessions stay; stamps equal to the next line's are uncertain.
+  void OnGap();
+
+  // Gives up nothing and emits nothing: sessions still open stay open.
+  int64_t open_sessions() const;
+  // Key stamp of the oldest of them.
+  std::optional<absl::Time> oldest_open() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SESSION_ASSEMBLER_H_

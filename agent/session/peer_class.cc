@@ -1,0 +1,1 @@
+#include "agent/session/peer_class.h"

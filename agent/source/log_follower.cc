@@ -1,0 +1,1 @@
+#include "agent/source/log_follower.h"

@@ -1,0 +1,1 @@
+#include "server/fleet/fleet_service.h"

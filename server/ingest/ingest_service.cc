@@ -1,0 +1,1 @@
+#include "server/ingest/ingest_service.h"

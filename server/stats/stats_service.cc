@@ -1,0 +1,1 @@
+#include "server/stats/stats_service.h"

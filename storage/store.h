@@ -1,0 +1,184 @@
+// The contract that every storage backend keeps; tests/storage/store_contract.h
+// is its test suite.
+//
+// Sessions are known by their key: a second copy changes nothing, a higher rank
+// replaces, and the rollups move by the difference in the same transaction.
+// Queries of statistics read rollups only.
+//
+// Threads: Commit*, Touch* and maintenance belong to one writing thread.  All
+// const methods may be called from any thread, also while it writes.
+
+#ifndef MXTALLY_STORAGE_STORE_H_
+#define MXTALLY_STORAGE_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "mxtally/v1/completeness.pb.h"
+#include "mxtally/v1/fleet.pb.h"
+#include "mxtally/v1/ingest.pb.h"
+#include "mxtally/v1/stats.pb.h"
+#include "storage/rollup.h"
+
+namespace mxtally {
+
+struct StoreOptions {
+  // "sqlite:/var/lib/mxtally/mxtally.db".
+  std::string url;
+
+  // Distinct label tuples per host and hour; the tail folds into "other".
+  int labels_per_hour_max = 500;
+
+  // Readers open at a time; a query beyond waits for one.
+  int readers_max = 4;
+
+  std::function<absl::Time()> now = absl::Now;
+};
+
+// One validated batch of one host, as the ingest service hands it on.
+struct HostBatch {
+  std::string host;
+  // Borrowed during the call.  Rejected sessions are already taken out.
+  const v1::SessionBatch* batch = nullptr;
+  // Sessions that were taken out, by hour of their key stamp where it has one.
+  std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour;
+};
+
+// What became of a batch.
+struct BatchOutcome {
+  int64_t inserted = 0;
+  int64_t replaced = 0;
+  // Same key, same or lower rank: nothing changed.
+  int64_t duplicates = 0;
+  // Same key and rank, different facts: the first was kept.
+  int64_t key_conflicts = 0;
+  // The day is sealed: acknowledged, not counted.
+  int64_t sealed = 0;
+  // Folded into "other".
+  int64_t folded = 0;
+  // Whether the batch began at the stored cut, so that its counts were applied.
+  bool counts_applied = false;
+};
+
+// What an agent's hello and statuses tell.
+struct HostSighting {
+  std::string host;
+  std::string agent_version;  // Empty: unchanged.
+  std::string mta;            // Empty: unchanged.
+  std::vector<v1::LogStatus> logs;
+};
+
+// One statistics query, names resolved.  Filters: an empty list permits all.
+struct StatsQuery {
+  absl::Time start;  // Whole hours, UTC.
+  absl::Time end;    // Excluded.
+  std::vector<std::string> hosts;
+  LabelFilter filter;
+  // Labels to group by.
+  LabelSet group_by;
+  bool group_by_host = false;
+  // Zero: the whole window.  Else a divisor or multiple of a day, in whole hours.
+  absl::Duration bucket = absl::ZeroDuration();
+  // Offset of the buckets' zone; a query that spans a change of offset is split by the caller.
+  absl::Duration bucket_offset = absl::ZeroDuration();
+};
+
+struct StatsRow {
+  std::string host;   // Only with group_by_host.
+  absl::Time bucket;  // Only with a bucket.
+  Labels labels;      // Only the grouped ones.
+  Measures measures;  // Sums over the group.
+};
+
+// Rows are grouped by (host, bucket, group_by labels, TLS state): the TLS
+// state is always split, because shares need it.
+struct StatsResult {
+  std::vector<StatsRow> rows;
+  // Tiers read, "fleet_day" and so on; for tests and `EXPLAIN`-like logging.
+  std::vector<std::string> tiers;
+};
+
+// Asked between rows; a query stops with CANCELLED or DEADLINE_EXCEEDED as soon
+// as it returns not OK.  Must be thread-safe and cheap.
+using QueryGuard = std::function<absl::Status()>;
+
+// One host as completeness sees it, cut to a window.
+struct HostCoverage {
+  std::string host;
+  absl::Time expected_from;                  // Registered, or the first log time read.
+  std::optional<absl::Time> expected_until;  // Retired.
+  absl::Time last_seen;
+  // What was read, in log time: merged, sorted, disjoint, per log.
+  struct Log {
+    std::string log;
+    std::vector<std::pair<absl::Time, absl::Time>> covered;
+    std::optional<absl::Time> caught_up;
+    std::optional<absl::Time> oldest_open;
+  };
+  std::vector<Log> logs;
+  std::vector<v1::HostGap> gaps;
+  v1::ExceptionCounts exceptions;
+  int64_t sessions = 0;
+  // For TLS_NOT_LOGGED.
+  int64_t tls_lines = 0;
+  int64_t counter_lines = 0;
+  int64_t ended_sessions = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Names this database; a new one for each created.
+  virtual const std::string& database_id() const = 0;
+
+  // Commits batches, in order, in one transaction.  Durable when it returns OK;
+  // nothing has changed when it does not.
+  //   RESOURCE_EXHAUSTED  disk full: try again later
+  //   DATA_LOSS           the database is damaged: stop and alert
+  virtual absl::StatusOr<std::vector<BatchOutcome>> Commit(absl::Span<const HostBatch> batches) = 0;
+
+  // Notes that hosts were heard of.  Registers new ones.
+  virtual absl::Status Touch(absl::Span<const HostSighting> sightings) = 0;
+
+  // Where the counts of each log of `host` end.
+  virtual absl::StatusOr<std::vector<v1::StoredCut>> StoredCuts(const std::string& host) const = 0;
+
+  virtual absl::StatusOr<StatsResult> QueryStats(const StatsQuery& query,
+                                                 const QueryGuard& guard) const = 0;
+
+  // Newest hour that holds a session for this filter; nullopt when none does.
+  virtual absl::StatusOr<std::optional<absl::Time>> NewestHour(
+      const std::vector<std::string>& hosts, const LabelFilter& filter,
+      const QueryGuard& guard) const = 0;
+
+  // Completeness of `hosts` (empty: all known) in a window, by name.
+  virtual absl::StatusOr<std::vector<HostCoverage>> QueryCoverage(
+      const std::vector<std::string>& hosts, absl::Time start, absl::Time end,
+      const QueryGuard& guard) const = 0;
+
+  // Inventory by name; `state`, `findings`, `lag_seconds` and `connected` are
+  // the service's to fill.
+  virtual absl::StatusOr<std::vector<v1::Host>> ListHosts(const std::vector<std::string>& hosts,
+                                                          const QueryGuard& guard) const = 0;
+
+  // Recounts every rollup from the sessions it still has.
+  //   DATA_LOSS  names the first tier, host and hour that differ
+  virtual absl::Status VerifyRollups(const QueryGuard& guard) const = 0;
+
+  // Figures for /metrics: name without prefix -> value, such as "wal_bytes".
+  virtual std::vector<std::pair<std::string, double>> Gauges() const = 0;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_STORAGE_STORE_H_
