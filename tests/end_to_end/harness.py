@@ -1,0 +1,313 @@
+"""Real processes for end-to-end tests: a server, agents, grpcurl.
+
+A test derives from EndToEndTest, whose methods start processes in a folder of
+its own and on ports the system picks.  Everything started is killed when the
+test ends, however it ends; the error output of what was started is shown when
+it fails.  Nothing leaves loopback.
+
+Programs come from MXTALLY_SERVER_BIN, MXTALLY_AGENT_BIN and GRPCURL.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TESTDATA = ROOT / "tests" / "testdata"
+
+# Longest wait for anything.  Generous: the sanitizers' builds are slow, and so
+# is a busy machine.  Nothing waits longer than it must.
+PATIENCE_SECONDS = 120
+
+STATS = "mxtally.v1.StatsService/GetTlsStats"
+HOSTS = "mxtally.v1.FleetService/ListHosts"
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def program(variable, *fallbacks):
+    """Path of a program: from the environment, else the first fallback that is there."""
+    for candidate in (os.environ.get(variable), *fallbacks):
+        found = candidate and shutil.which(str(candidate))
+        if found:
+            return found
+    raise RuntimeError(f"{variable} is not set and none of {[str(f) for f in fallbacks]} is there")
+
+
+def server_binary():
+    return program("MXTALLY_SERVER_BIN", ROOT / "build/release/server/mxtally-server")
+
+
+def agent_binary():
+    return program("MXTALLY_AGENT_BIN", ROOT / "build/release/agent/mxtally-agent")
+
+
+def grpcurl_binary():
+    return program("GRPCURL", ROOT / "build/tools/bin/grpcurl", "grpcurl")
+
+
+def wait_until(condition, what, timeout=PATIENCE_SECONDS):
+    """Waits until `condition()` is true and returns its value; fails with `what`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
+        time.sleep(0.05)
+
+
+def figures(row):
+    """A row's counts as numbers: proto3 JSON writes 64-bit integers as text."""
+    return {
+        name: int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        for name, value in row.items()
+        if not isinstance(value, (dict, list))
+    }
+
+
+def _die_with_parent():
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """A running program whose error output is kept line by line."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.lines = []
+        self._popen = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, errors="replace",
+            start_new_session=True, preexec_fn=_die_with_parent)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        with self._popen.stderr as stream:
+            for line in stream:
+                self.lines.append(line.rstrip("\n"))
+
+    @property
+    def pid(self):
+        return self._popen.pid
+
+    def running(self):
+        return self._popen.poll() is None
+
+    def wait(self, timeout=PATIENCE_SECONDS):
+        """Waits for the end and returns the exit status."""
+        status = self._popen.wait(timeout)
+        self._reader.join(timeout)
+        return status
+
+    def terminate(self, timeout=PATIENCE_SECONDS):
+        """SIGTERM; returns the exit status."""
+        self._popen.terminate()
+        return self.wait(timeout)
+
+    def kill(self):
+        """SIGKILL, as a crash or the OOM killer would; children too."""
+        os.killpg(self.pid, signal.SIGKILL)
+        return self.wait()
+
+    def send_signal(self, number):
+        self._popen.send_signal(number)
+
+    def wait_for_line(self, pattern, timeout=PATIENCE_SECONDS):
+        """Waits for a line of error output; returns the match."""
+        expression = re.compile(pattern)
+
+        def found():
+            ended = not self.running()
+            for line in list(self.lines):
+                match = expression.search(line)
+                if match:
+                    return match
+            if ended:
+                self.wait()
+                raise AssertionError(f"{self.name} ended without /{pattern}/:\n{self.tail()}")
+            return None
+
+        return wait_until(found, lambda: f"{self.name}: /{pattern}/ in\n{self.tail()}", timeout)
+
+    def tail(self, count=30):
+        return "\n".join(f"  {self.name}: {line}" for line in self.lines[-count:])
+
+
+class Server:
+    """mxtally-server on loopback.  After kill() or stop(), start() continues on
+    the same database and ports, so that agents find it again."""
+
+    def __init__(self, test, database, options):
+        self._test = test
+        self.database = pathlib.Path(database)
+        self.options = list(options)
+        self.port = 0
+        self.http_port = 0
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = self._test.start_process("server", [
+            server_binary(), "serve",
+            "--listen", f"127.0.0.1:{self.port}", "--http-listen", f"127.0.0.1:{self.http_port}",
+            "--database", f"sqlite:{self.database}", *self.options])
+        ready = self.process.wait_for_line(
+            r"ready: gRPC on 127\.0\.0\.1:(\d+), HTTP on 127\.0\.0\.1:(\d+)")
+        self.port, self.http_port = int(ready[1]), int(ready[2])
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        """SIGTERM: drains and exits; returns the exit status."""
+        return self.process.terminate()
+
+    def grpcurl(self, *arguments, check=True):
+        """Runs grpcurl; `arguments` hold the address where grpcurl wants it."""
+        return self._test.run_program([grpcurl_binary(), "-plaintext", "-max-time", "60",
+                                       *arguments], check=check)
+
+    def call(self, method, request=None):
+        """Calls a method as a user would with grpcurl; returns the answer as JSON."""
+        data = ["-d", json.dumps(request)] if request is not None else []
+        return json.loads(self.grpcurl(*data, self.address, method).stdout)
+
+    def call_error(self, method, request):
+        """Calls a method that must fail; returns (code, message)."""
+        done = self.grpcurl("-d", json.dumps(request), self.address, method, check=False)
+        code = re.search(r"Code: (\w+)", done.stderr)
+        message = re.search(r"Message: (.*)", done.stderr)
+        if done.returncode == 0 or not code or not message:
+            raise AssertionError(f"{method} {request} did not fail:\n{done.stdout}{done.stderr}")
+        return code[1], message[1]
+
+    def stats(self, **request):
+        return self.call(STATS, request)
+
+    def total(self, **request):
+        """Counts of the total row of a statistics query."""
+        return figures(self.stats(**request)["total"])
+
+    def hosts(self):
+        """The inventory, by host name."""
+        return {host["host"]: host for host in self.call(HOSTS).get("hosts", [])}
+
+    def http(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}",
+                                    timeout=PATIENCE_SECONDS) as answer:
+            return answer.read().decode()
+
+
+class Agent:
+    """mxtally-agent following logs.  After kill() or stop(), start() continues
+    from its state directory."""
+
+    def __init__(self, test, server, host, logs, state_dir, options):
+        self._test = test
+        self.server = server
+        self.host = host
+        self.logs = [str(log) for log in logs]
+        self.state_dir = pathlib.Path(state_dir)
+        self.options = list(options)
+        self.process = None
+        self.start()
+
+    def start(self):
+        logs = [word for log in self.logs for word in ("--log", log)]
+        self.process = self._test.start_process(f"agent {self.host}", [
+            agent_binary(), "run", "--server", self.server.address, "--plaintext",
+            "--host", self.host, "--state-dir", self.state_dir, *logs, *self.options])
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        """SIGTERM; returns the exit status."""
+        return self.process.terminate()
+
+    def wait(self, timeout=PATIENCE_SECONDS):
+        """Waits for the end of an agent started with --once; returns the exit status."""
+        return self.process.wait(timeout)
+
+
+class EndToEndTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mxtally-test-"))
+        self._processes = []
+        self.addCleanup(self._clean_up)
+
+    def _clean_up(self):
+        for process in self._processes:
+            if process.running():
+                process.kill()
+        if self._failed():
+            for process in self._processes:
+                print(process.tail(), file=sys.stderr)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _failed(self):
+        return not self._outcome.success
+
+    def start_process(self, name, command):
+        process = Process(name, command)
+        self._processes.append(process)
+        return process
+
+    def start_server(self, *options, database=None):
+        return Server(self, database or self.dir / "mxtally.db", options)
+
+    def start_agent(self, server, host, *logs, options=(), state_dir=None):
+        """Starts an agent that follows `logs` as `host`."""
+        return Agent(self, server, host, logs, state_dir or self.dir / f"state-{host}", options)
+
+    def read_once(self, server, host, *logs, options=(), state_dir=None):
+        """Runs an agent to the end of `logs`; everything is committed when it returns."""
+        agent = self.start_agent(server, host, *logs, options=("--once", *options),
+                                 state_dir=state_dir)
+        self.assertEqual(agent.wait(), 0, agent.process.tail())
+        return agent
+
+    def scan(self, *arguments, check=True):
+        """Runs `mxtally-agent scan`; returns the finished process."""
+        return self.run_program([agent_binary(), "scan", *arguments], check=check)
+
+    def scan_json(self, *arguments):
+        return json.loads(self.scan("--format", "json", *arguments).stdout)
+
+    def run_program(self, command, check=True, timeout=PATIENCE_SECONDS, **options):
+        """Runs a program to its end with its output kept; fails on a bad exit status."""
+        command = [str(part) for part in command]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout, check=False, preexec_fn=_die_with_parent, **options)
+        if check and done.returncode != 0:
+            self.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def wait_until(self, condition, what, timeout=PATIENCE_SECONDS):
+        return wait_until(condition, what, timeout)
+
+
+def main():
+    unittest.main(verbosity=2)
