@@ -1,1 +1,296 @@
 #include "agent/parser/framer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/civil_time.h"
+
+namespace mxtally {
+namespace {
+
+constexpr size_t kTraditionalStamp = 15;  // "Nov  2 04:02:01"
+constexpr size_t kIsoStamp = 19;          // "2026-11-02T04:02:01"
+
+// Lines of several processes are out of order by seconds, and clocks are set
+// back by minutes; more than this within the hour that a change of the clocks
+// repeats is its second pass.
+constexpr absl::Duration kStepBackMax = absl::Minutes(5);
+
+// Two leap years are at most this far apart (1896 and 1904).
+constexpr int kLeapYearsApart = 8;
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// Reads two digits; -1 when they are none.
+int TwoDigits(const char* p) {
+  return IsDigit(p[0]) && IsDigit(p[1]) ? (p[0] - '0') * 10 + (p[1] - '0') : -1;
+}
+
+bool TakeBlank(std::string_view& text) {
+  if (text.empty() || text.front() != ' ') return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+// 1 to 12; 0 for another word.  English only: syslog writers use the C locale.
+int MonthNumber(std::string_view word) {
+  static constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  for (size_t i = 0; i < kMonths.size(); i += 3) {
+    if (kMonths.substr(i, 3) == word) return static_cast<int>(i / 3) + 1;
+  }
+  return 0;
+}
+
+// Reads "04:02:01" at `p`.
+bool ReadClock(const char* p, Framer::Stamp& stamp) {
+  stamp.hour = TwoDigits(p);
+  stamp.minute = TwoDigits(p + 3);
+  stamp.second = TwoDigits(p + 6);
+  return p[2] == ':' && p[5] == ':' && stamp.hour >= 0 && stamp.hour <= 23 && stamp.minute >= 0 &&
+         stamp.minute <= 59 && stamp.second >= 0 && stamp.second <= 60;
+}
+
+// Takes ".123456" off `text`, if it is there; digits beyond nanoseconds are dropped.
+bool ReadFraction(std::string_view& text, int32_t& nanosecond) {
+  nanosecond = 0;
+  if (text.empty() || text.front() != '.') return true;
+  size_t i = 1;
+  int32_t scale = 100'000'000;
+  for (; i < text.size() && IsDigit(text[i]); ++i) {
+    nanosecond += (text[i] - '0') * scale;
+    scale /= 10;
+  }
+  text.remove_prefix(i);
+  return i > 1;
+}
+
+// Takes "Z", "+01:00" or "+0100" off `text`.  nullopt: no zone there.
+std::optional<int> ReadZone(std::string_view& text) {
+  if (text.empty()) return std::nullopt;
+  if (text.front() == 'Z') {
+    text.remove_prefix(1);
+    return 0;
+  }
+  if ((text.front() != '+' && text.front() != '-') || text.size() < 5) return std::nullopt;
+  const int sign = text.front() == '-' ? -1 : 1;
+  const size_t minutes_at = text[3] == ':' ? 4 : 3;
+  if (text.size() < minutes_at + 2) return std::nullopt;
+  const int hours = TwoDigits(text.data() + 1);
+  const int minutes = TwoDigits(text.data() + minutes_at);
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
+  text.remove_prefix(minutes_at + 2);
+  return sign * (hours * 3600 + minutes * 60);
+}
+
+// Seconds since 1970-01-01T00:00:00 in the stamp's zone; days as Howard
+// Hinnant's days_from_civil() counts them (years begin in March).
+int64_t SecondsFromCivil(const Framer::Stamp& stamp) {
+  const int64_t y = stamp.month <= 2 ? stamp.year - 1 : stamp.year;
+  const int64_t era = (y >= 0 ? y : y - 399) / 400;
+  const int64_t year_of_era = y - era * 400;
+  const int64_t month_from_march = stamp.month + (stamp.month > 2 ? -3 : 9);
+  const int64_t day_of_year = (153 * month_from_march + 2) / 5 + stamp.day - 1;
+  const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+  return (era * 146097 + day_of_era - 719468) * 86400 + stamp.hour * 3600 + stamp.minute * 60 +
+         stamp.second;
+}
+
+bool DateExists(int year, int month, int day) {
+  static constexpr int kDays[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  if (month < 1 || month > 12 || day < 1 || day > kDays[month - 1]) return false;
+  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+  return month != 2 || day < 29 || leap;
+}
+
+// Takes "Nov  2 04:02:01 " off `line`, but reads its clock only: month and day
+// are mostly those of the line before.
+bool TakeTraditionalStamp(std::string_view& line, Framer::Stamp& stamp) {
+  if (line.size() <= kTraditionalStamp || !ReadClock(line.data() + 7, stamp)) return false;
+  line.remove_prefix(kTraditionalStamp);
+  return ReadFraction(line, stamp.nanosecond) && TakeBlank(line);
+}
+
+// Takes "2026-11-02T04:02:01.123456+01:00 " off `line`.
+bool TakeIsoStamp(std::string_view& line, Framer::Stamp& stamp) {
+  if (line.size() <= kIsoStamp) return false;
+  const char* p = line.data();
+  const int century = TwoDigits(p);
+  const int year_of_century = TwoDigits(p + 2);
+  stamp.year = century * 100 + year_of_century;
+  stamp.month = TwoDigits(p + 5);
+  stamp.day = TwoDigits(p + 8);
+  if (century < 0 || year_of_century < 0 || p[4] != '-' || p[7] != '-' || p[10] != 'T' ||
+      !ReadClock(p + 11, stamp)) {
+    return false;
+  }
+  line.remove_prefix(kIsoStamp);
+  if (!ReadFraction(line, stamp.nanosecond)) return false;
+  stamp.utc_offset = ReadZone(line);
+  return TakeBlank(line);
+}
+
+// Takes "<22>" off `line`.
+void SkipPriority(std::string_view& line) {
+  if (line.empty() || line.front() != '<') return;
+  size_t i = 1;
+  while (i < line.size() && i <= 3 && IsDigit(line[i])) ++i;
+  if (i > 1 && i < line.size() && line[i] == '>') line.remove_prefix(i + 1);
+}
+
+// Reads the pid at the end of `frame.tag`, if there is one.
+void SplitTag(FramedLine& frame) {
+  frame.program = frame.tag;
+  frame.pid = -1;
+  const std::string_view tag = frame.tag;
+  if (tag.empty() || tag.back() != ']') return;
+  int64_t pid = 0;
+  int64_t scale = 1;
+  size_t i = tag.size() - 1;
+  static constexpr int64_t kScaleMax = 1'000'000'000'000'000'000;
+  for (; i > 0 && IsDigit(tag[i - 1]) && scale < kScaleMax; --i) {
+    pid += (tag[i - 1] - '0') * scale;
+    scale *= 10;
+  }
+  if (scale == 1 || i == 0 || tag[i - 1] != '[') return;
+  frame.program = tag.substr(0, i - 1);
+  frame.pid = pid;
+}
+
+// Splits "HOST TAG[PID]: TEXT".
+bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
+  const size_t host_end = rest.find(' ');
+  if (host_end == std::string_view::npos || host_end == 0) return false;
+  frame.host = rest.substr(0, host_end);
+  rest.remove_prefix(host_end + 1);
+  const size_t tag_end = std::min(rest.find(' '), rest.size());
+  if (tag_end < 2 || rest[tag_end - 1] != ':') {
+    frame.tag = {};
+    frame.text = rest;
+  } else {
+    frame.tag = rest.substr(0, tag_end - 1);
+    frame.text = rest.substr(std::min(tag_end + 1, rest.size()));
+  }
+  SplitTag(frame);
+  return true;
+}
+
+}  // namespace
+
+Framer::Framer(FramerOptions options, FramerState state)
+    : options_(std::move(options)), state_(std::move(state)) {}
+
+bool Framer::Split(std::string_view line, FramedLine& frame) {
+  // After a crash a file system may leave zeros before the next good line.
+  while (!line.empty() && line.front() == '\0') line.remove_prefix(1);
+  SkipPriority(line);
+  if (line.empty()) return false;
+  const std::string_view hour_prefix = line.substr(0, kHourPrefix);
+  Stamp stamp;
+  const bool iso = IsDigit(line.front());
+  if (!(iso ? TakeIsoStamp(line, stamp) : TakeTraditionalStamp(line, stamp)) ||
+      !SplitHostAndTag(line, frame)) {
+    return false;
+  }
+  return iso ? ReadIsoTime(stamp, frame.time) : ReadTraditionalTime(stamp, hour_prefix, frame.time);
+}
+
+std::optional<absl::Time> Framer::PeekTime(std::string_view line) const {
+  Framer copy = *this;
+  FramedLine frame;
+  if (!copy.Split(line, frame)) return std::nullopt;
+  return frame.time;
+}
+
+bool Framer::ReadTraditionalTime(Stamp& stamp, std::string_view hour_prefix, absl::Time& time) {
+  if (hour_prefix == hour_prefix_) {
+    time = hour_start_ + absl::Seconds(stamp.minute * 60 + stamp.second) +
+           absl::Nanoseconds(stamp.nanosecond);
+  } else {
+    const char* p = hour_prefix.data();
+    stamp.month = MonthNumber(hour_prefix.substr(0, 3));
+    stamp.day = p[4] == ' ' && IsDigit(p[5]) ? p[5] - '0' : TwoDigits(p + 4);
+    if (stamp.month == 0 || p[3] != ' ' || p[6] != ' ') return false;
+    const std::optional<int> year = YearFor(stamp);
+    if (!year) return false;
+    stamp.year = *year;
+    time = FromLocal(stamp);
+    RememberHour(hour_prefix, stamp, time);
+    state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
+  }
+  state_.last_time = time;
+  return true;
+}
+
+bool Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
+  if (!DateExists(stamp.year, stamp.month, stamp.day)) return false;
+  if (stamp.utc_offset) {
+    time = absl::FromUnixSeconds(SecondsFromCivil(stamp) - *stamp.utc_offset) +
+           absl::Nanoseconds(stamp.nanosecond);
+    state_.utc_offset = absl::Seconds(*stamp.utc_offset);
+  } else {
+    time = FromLocal(stamp);
+    state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
+  }
+  state_.last_time = time;
+  hour_prefix_.clear();
+  return true;
+}
+
+absl::Time Framer::FromLocal(const Stamp& stamp) const {
+  const absl::TimeZone::TimeInfo info = options_.time_zone.At(absl::CivilSecond(
+      stamp.year, stamp.month, stamp.day, stamp.hour, stamp.minute, stamp.second));
+  const bool second_pass = info.kind == absl::TimeZone::TimeInfo::REPEATED && state_.last_time &&
+                           *state_.last_time - info.pre > kStepBackMax;
+  return (second_pass ? info.post : info.pre) + absl::Nanoseconds(stamp.nanosecond);
+}
+
+std::optional<int> Framer::YearFor(const Stamp& stamp) const {
+  const auto time_in = [&](int64_t year) {
+    return absl::FromCivil(
+        absl::CivilSecond(year, stamp.month, stamp.day, stamp.hour, stamp.minute, stamp.second),
+        options_.time_zone);
+  };
+  if (state_.last_time) {
+    const int around =
+        static_cast<int>(absl::ToCivilYear(*state_.last_time, options_.time_zone).year());
+    // February 29 may be further away than the next year.
+    for (const int spread : {1, kLeapYearsApart}) {
+      std::optional<int> best;
+      absl::Duration best_distance;
+      for (int year = around - spread; year <= around + spread; ++year) {
+        if (!DateExists(year, stamp.month, stamp.day)) continue;
+        const absl::Duration distance = absl::AbsDuration(time_in(year) - *state_.last_time);
+        if (best && distance >= best_distance) continue;
+        best = year;
+        best_distance = distance;
+      }
+      if (best) return best;
+    }
+    return std::nullopt;
+  }
+  // Timestamps of the records end with the year 9999.
+  const absl::Time latest =
+      std::min(options_.reference_time, absl::FromUnixSeconds(253402214400)) + absl::Hours(24);
+  const int newest = static_cast<int>(absl::ToCivilYear(latest, options_.time_zone).year());
+  for (int year = newest; year >= newest - kLeapYearsApart - 1; --year) {
+    if (DateExists(year, stamp.month, stamp.day) && time_in(year) <= latest) return year;
+  }
+  return std::nullopt;
+}
+
+void Framer::RememberHour(std::string_view prefix, const Stamp& stamp, absl::Time time) {
+  hour_prefix_.clear();
+  const absl::Time start =
+      time - absl::Seconds(stamp.minute * 60 + stamp.second) - absl::Nanoseconds(stamp.nanosecond);
+  const absl::CivilHour hour = absl::ToCivilHour(start, options_.time_zone);
+  const absl::TimeZone::TimeInfo first = options_.time_zone.At(absl::CivilSecond(hour));
+  const absl::TimeZone::TimeInfo last = options_.time_zone.At(absl::CivilSecond(hour + 1) - 1);
+  const bool plain = first.kind == absl::TimeZone::TimeInfo::UNIQUE && first.pre == start &&
+                     last.kind == absl::TimeZone::TimeInfo::UNIQUE &&
+                     last.pre == start + absl::Seconds(3599);
+  if (!plain) return;
+  hour_prefix_ = prefix;
+  hour_start_ = start;
+}
+
+}  // namespace mxtally

@@ -9,8 +9,10 @@
 #ifndef MXTALLY_AGENT_PARSER_FRAMER_H_
 #define MXTALLY_AGENT_PARSER_FRAMER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
@@ -34,7 +36,8 @@ struct FramerOptions {
   absl::TimeZone time_zone = absl::UTCTimeZone();
 
   // The first stamp without a year gets the latest year that puts it at most
-  // one day after this time.  Later stamps follow the one before.
+  // one day after this time and in which its date exists.  Later stamps get the
+  // year that puts them nearest to the line before.
   absl::Time reference_time = absl::InfiniteFuture();
 };
 
@@ -48,11 +51,30 @@ struct FramerState {
 // One log's framer.  One thread only.
 class Framer {
  public:
+  // What a stamp says of itself.
+  struct Stamp {
+    int year = 0;
+    int month = 0;
+    int day = 0;
+    int hour = 0;
+    int minute = 0;
+    int second = 0;  // 60 in a leap second.
+    int32_t nanosecond = 0;
+    std::optional<int> utc_offset;  // Seconds.
+  };
+
   explicit Framer(FramerOptions options, FramerState state = {});
 
   // Splits `line`, which has no line end.  Returns false and leaves `frame`
   // unspecified when the line has no header of a known shape.  The views in
   // `frame` point into `line`.
+  //
+  // A line without a tag ("last message repeated 3 times", or a tag that a
+  // relay cut short) is framed with an empty tag and the rest as text.
+  //
+  // A local time that exists twice is the first one, unless that lies more than
+  // a few minutes before the last line; one that was skipped is read with the
+  // offset that was in force before.
   bool Split(std::string_view line, FramedLine& frame);
 
   const FramerState& state() const { return state_; }
@@ -62,9 +84,24 @@ class Framer {
   std::optional<absl::Time> PeekTime(std::string_view line) const;
 
  private:
-  // The private part belongs to framer.cc's author.
+  bool ReadTraditionalTime(Stamp& stamp, std::string_view hour_prefix, absl::Time& time);
+  bool ReadIsoTime(const Stamp& stamp, absl::Time& time);
+
+  // Resolves the pass of a repeated hour.
+  absl::Time FromLocal(const Stamp& stamp) const;
+  // nullopt when no year near the line before, or the reference, has the date.
+  std::optional<int> YearFor(const Stamp& stamp) const;
+  void RememberHour(std::string_view prefix, const Stamp& stamp, absl::Time time);
+
   FramerOptions options_;
   FramerState state_;
+
+  // Most lines share month, day and hour with the line before.  While no change
+  // of the zone's offset falls into that hour, minute and second are all that
+  // is left to add.  Describes the last line read, or is empty.
+  static constexpr size_t kHourPrefix = 10;  // "Nov  2 04:"
+  std::string hour_prefix_;
+  absl::Time hour_start_;
 };
 
 }  // namespace mxtally

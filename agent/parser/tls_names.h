@@ -1,5 +1,5 @@
 // One name for each cipher suite, protocol and group, whatever library wrote it.
-// The data is in tls_names.cc, from the IANA registry and OpenSSL's tables.
+// The suites are in cipher_suites.inc, from the IANA registry and OpenSSL's tables.
 
 #ifndef MXTALLY_AGENT_PARSER_TLS_NAMES_H_
 #define MXTALLY_AGENT_PARSER_TLS_NAMES_H_

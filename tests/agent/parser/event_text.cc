@@ -1,0 +1,144 @@
+#include "tests/agent/parser/event_text.h"
+
+#include "agent/parser/framer.h"
+#include "agent/parser/postfix.h"
+
+namespace mxtally {
+namespace {
+
+std::string_view TypeText(EventType type) {
+  switch (type) {
+    case EventType::kConnect:
+      return "connect";
+    case EventType::kDisconnect:
+      return "disconnect";
+    case EventType::kTlsEstablished:
+      return "tls-established";
+    case EventType::kTlsSetup:
+      return "tls-setup";
+    case EventType::kTlsFailed:
+      return "tls-failed";
+    case EventType::kTlsLibraryProblem:
+      return "tls-library-problem";
+    case EventType::kTlsRefusedAfterHandshake:
+      return "tls-refused-after-handshake";
+    case EventType::kTlsRefusedBeforeHandshake:
+      return "tls-refused-before-handshake";
+    case EventType::kAbnormalEnd:
+      return "abnormal-end";
+    case EventType::kQueueIdAssigned:
+      return "queue-id-assigned";
+    case EventType::kQueueIdActive:
+      return "queue-id-active";
+    case EventType::kQueueIdCanceled:
+      return "queue-id-canceled";
+    case EventType::kProxyAccept:
+      return "proxy-accept";
+    case EventType::kReject:
+      return "reject";
+    case EventType::kAuthFailed:
+      return "auth-failed";
+    case EventType::kLimit:
+      return "limit";
+    case EventType::kSessionNote:
+      return "note";
+    case EventType::kProcessDying:
+      return "process-dying";
+    case EventType::kProcessDied:
+      return "process-died";
+    case EventType::kInstanceBoundary:
+      return "instance-boundary";
+  }
+  return "?";
+}
+
+class Printer {
+ public:
+  explicit Printer(std::string_view first) : text_(first) {}
+
+  void Add(std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    text_ += ' ';
+    text_ += name;
+    text_ += '=';
+    text_ += value;
+  }
+
+  void Add(std::string_view name, int64_t value) { Add(name, std::to_string(value)); }
+
+  std::string text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+void PrintPeer(const NamedAddress& peer, Printer& printer) {
+  std::string text(peer.name);
+  text += '[';
+  text += peer.address;
+  text += ']';
+  if (peer.port != 0) text += ":" + std::to_string(peer.port);
+  printer.Add("peer", text);
+}
+
+void PrintTls(const TlsSummary& tls, Printer& printer) {
+  if (tls.reused) printer.Add("reused", "yes");
+  printer.Add("trust", tls.trust);
+  printer.Add("sni", tls.sni);
+  printer.Add("protocol", tls.protocol);
+  printer.Add("cipher", tls.cipher);
+  printer.Add("bits", std::to_string(tls.bits_used) + "/" + std::to_string(tls.bits_algorithm));
+  printer.Add("kex", tls.kex);
+  printer.Add("kex-parameter", tls.kex_parameter);
+  printer.Add("signature", tls.server_signature);
+  printer.Add("key", tls.server_signature_key);
+  printer.Add("digest", tls.server_digest);
+  printer.Add("client-signature", tls.client_signature);
+  printer.Add("client-key", tls.client_signature_key);
+  printer.Add("client-digest", tls.client_digest);
+}
+
+}  // namespace
+
+std::string EventText(LineClass line_class, const Event& event) {
+  if (line_class == LineClass::kIgnored) return "ignored";
+  if (line_class == LineClass::kUnrecognized) return "unrecognized";
+  if (line_class == LineClass::kNotMine) return "not mine";
+  Printer printer(TypeText(event.type));
+  if (event.has_peer) PrintPeer(event.peer, printer);
+  if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
+  for (const CommandCounter& counter : event.Counters()) {
+    printer.Add(counter.command,
+                std::to_string(counter.accepted) + "/" + std::to_string(counter.total));
+  }
+  printer.Add("queue-id", event.queue_id);
+  printer.Add("original-queue-id", event.original_queue_id);
+  printer.Add("auth", event.auth_mechanism);
+  printer.Add("place", event.place);
+  printer.Add("helo", event.helo);
+  if (event.alert) printer.Add("alert", *event.alert);
+  if (event.pid >= 0) printer.Add("pid", event.pid);
+  printer.Add("program", event.program_name);
+  printer.Add("version", event.version);
+  printer.Add("reason", event.reason);
+  return printer.text();
+}
+
+std::string Parsed(std::string_view program, std::string_view text) {
+  const std::string tag = std::string(program) + "[123]";
+  FramedLine line;
+  line.host = "mx1";
+  line.tag = tag;
+  line.program = program;
+  line.pid = 123;
+  line.text = text;
+  Event event;
+  // What an earlier line left must not show.
+  event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
+  event.counter_count = 3;
+  event.pid = 7;
+  const LineClass line_class = ParsePostfix(line, event);
+  return EventText(line_class, event);
+}
+
+}  // namespace mxtally

@@ -1,0 +1,333 @@
+#include "agent/parser/framer.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace mxtally {
+namespace {
+
+absl::TimeZone Zone(const char* name) {
+  absl::TimeZone zone;
+  EXPECT_TRUE(absl::LoadTimeZone(name, &zone));
+  return zone;
+}
+
+absl::Time Utc(const std::string& text) {
+  absl::Time time;
+  std::string error;
+  EXPECT_TRUE(absl::ParseTime(absl::RFC3339_full, text, &time, &error)) << text << ": " << error;
+  return time;
+}
+
+std::string Text(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone());
+}
+
+class FramerTest : public testing::Test {
+ protected:
+  Framer MakeFramer(const char* zone, const char* reference) {
+    return Framer({.time_zone = Zone(zone), .reference_time = Utc(reference)});
+  }
+
+  // Time of a line that begins with `stamp`, or "no" when it does not fit.
+  static std::string TimeOf(Framer& framer, const std::string& stamp) {
+    const std::string line = stamp + " mx1 postfix/smtpd[1]: connect from x[192.0.2.1]";
+    FramedLine frame;
+    return framer.Split(line, frame) ? Text(frame.time) : "no";
+  }
+
+  static std::vector<std::string> TimesOf(Framer framer, const std::vector<std::string>& stamps) {
+    std::vector<std::string> times;
+    for (const std::string& stamp : stamps) times.push_back(TimeOf(framer, stamp));
+    return times;
+  }
+
+  Framer Utc2013() { return MakeFramer("UTC", "2013-12-01T00:00:00Z"); }
+  Framer Amsterdam() { return MakeFramer("Europe/Amsterdam", "2026-11-10T00:00:00Z"); }
+};
+
+using Times = std::vector<std::string>;
+
+// Shapes.
+
+TEST_F(FramerTest, SplitsStampHostTagAndText) {
+  Framer framer = Utc2013();
+  FramedLine frame;
+  ASSERT_TRUE(
+      framer.Split("Nov  2 04:02:01 mx1.example.com postfix/submission/smtpd[8123]: "
+                   "connect from x[192.0.2.1]: y",
+                   frame));
+  EXPECT_EQ(Text(frame.time), "2013-11-02T04:02:01Z");
+  EXPECT_EQ(frame.host, "mx1.example.com");
+  EXPECT_EQ(frame.tag, "postfix/submission/smtpd[8123]");
+  EXPECT_EQ(frame.program, "postfix/submission/smtpd");
+  EXPECT_EQ(frame.pid, 8123);
+  EXPECT_EQ(frame.text, "connect from x[192.0.2.1]: y");
+}
+
+TEST_F(FramerTest, ReadsEveryShapeOfStamp) {
+  const std::pair<const char*, const char*> kTable[] = {
+      {"Nov  2 04:02:01", "2013-11-02T04:02:01Z"},
+      {"Nov 02 04:02:01", "2013-11-02T04:02:01Z"},
+      {"Nov 12 04:02:01", "2013-11-12T04:02:01Z"},
+      {"<22>Nov  2 04:02:01", "2013-11-02T04:02:01Z"},
+      {"<190>Nov  2 04:02:01", "2013-11-02T04:02:01Z"},
+      {"Nov 02 04:02:01.250000", "2013-11-02T04:02:01.25Z"},
+      {"Nov  2 23:59:60", "2013-11-03T00:00:00Z"},
+      {"2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z"},
+      {"2026-11-02T04:02:01+01:00", "2026-11-02T03:02:01Z"},
+      {"2026-11-02T04:02:01+0100", "2026-11-02T03:02:01Z"},
+      {"2026-11-02T04:02:01-03:30", "2026-11-02T07:32:01Z"},
+      {"2026-11-02T04:02:01.123456+01:00", "2026-11-02T03:02:01.123456Z"},
+      {"2026-11-02T04:02:01.1Z", "2026-11-02T04:02:01.1Z"},
+      {"2026-11-02T04:02:01.123456789Z", "2026-11-02T04:02:01.123456789Z"},
+      {"2026-11-02T04:02:01.123456789123Z", "2026-11-02T04:02:01.123456789Z"},
+      {"<22>2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z"},
+      {"2026-12-31T23:59:60Z", "2027-01-01T00:00:00Z"},
+      {"2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"},
+      {"1969-12-31T23:59:59Z", "1969-12-31T23:59:59Z"},
+      {"2026-11-02T04:02:01", "2026-11-02T04:02:01Z"},
+      // Not stamps.
+      {"Nov 32 04:02:01", "no"},
+      {"Nov  0 04:02:01", "no"},
+      {"Feb 30 04:02:01", "no"},
+      {"Nov  2 24:02:01", "no"},
+      {"Nov  2 04:60:01", "no"},
+      {"Nov  2 04:02:61", "no"},
+      {"Nov  2 04:02:01.", "no"},
+      {"Nov  2 04-02-01", "no"},
+      {"Mai  2 04:02:01", "no"},
+      {"M\xc3\xa4r  2 04:02:01", "no"},
+      {"2026-11-02 04:02:01", "no"},
+      {"2026-11-02T04:02:01+25:00", "no"},
+      {"2026-11-02T04:02:01+1", "no"},
+      {"2026-02-29T04:02:01Z", "no"},
+      {"2026-13-01T04:02:01Z", "no"},
+      {"1762052521.123456", "no"},
+      {"<22Nov  2 04:02:01", "no"},
+      {"<2222>Nov  2 04:02:01", "no"},
+      {"", "no"},
+  };
+  for (const auto& [stamp, time] : kTable) {
+    Framer framer = Utc2013();
+    EXPECT_EQ(TimeOf(framer, stamp), time) << stamp;
+  }
+}
+
+TEST_F(FramerTest, ReadsEveryShapeOfTag) {
+  const struct {
+    const char* rest;
+    const char* tag;
+    const char* program;
+    int64_t pid;
+    const char* text;
+  } kTable[] = {
+      {"postfix/smtpd[12]: a: b", "postfix/smtpd[12]", "postfix/smtpd", 12, "a: b"},
+      {"kernel: x", "kernel", "kernel", -1, "x"},
+      {"a[b]: x", "a[b]", "a[b]", -1, "x"},
+      {"a[]: x", "a[]", "a[]", -1, "x"},
+      {"[12]: x", "[12]", "", 12, "x"},
+      {"a[1][2]: x", "a[1][2]", "a[1]", 2, "x"},
+      {"a[99999999999999999999]: x", "a[99999999999999999999]", "a[99999999999999999999]", -1, "x"},
+      {"dovecot::imap: x", "dovecot::imap", "dovecot::imap", -1, "x"},
+      {"postfix/smtpd[12]:", "postfix/smtpd[12]", "postfix/smtpd", 12, ""},
+      {"postfix/smtpd[12]: ", "postfix/smtpd[12]", "postfix/smtpd", 12, ""},
+      {"postfix/smtpd[12]:  x", "postfix/smtpd[12]", "postfix/smtpd", 12, " x"},
+      // No tag.
+      {"last message repeated 3 times", "", "", -1, "last message repeated 3 times"},
+      {"postfix/submissions/smtpd[123456 connect from x[192.0.2.1]", "", "", -1,
+       "postfix/submissions/smtpd[123456 connect from x[192.0.2.1]"},
+      {": x", "", "", -1, ": x"},
+      {"x", "", "", -1, "x"},
+  };
+  for (const auto& row : kTable) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    ASSERT_TRUE(framer.Split(std::string("Nov  2 04:02:01 mx1 ") + row.rest, frame)) << row.rest;
+    EXPECT_EQ(frame.tag, row.tag);
+    EXPECT_EQ(frame.program, row.program);
+    EXPECT_EQ(frame.pid, row.pid) << row.rest;
+  }
+}
+
+TEST_F(FramerTest, LineWithoutHeaderIsRefused) {
+  for (const char* line :
+       {"", "x", "Nov", "Nov  2 04:02:01", "Nov  2 04:02:01 ", "<22>", "<", "Nov  2 04:02:01 mx1",
+        "Nov  2 04:02:01  mx1 a: b", " Suggested action: use keep_environment.",
+        "2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z mx1"}) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    EXPECT_FALSE(framer.Split(line, frame)) << line;
+    EXPECT_FALSE(framer.state().last_time.has_value()) << line;
+  }
+}
+
+TEST_F(FramerTest, ZerosGluedToTheNextLineByACrashAreSkipped) {
+  Framer framer = Utc2013();
+  FramedLine frame;
+  ASSERT_TRUE(framer.Split(std::string(4096, '\0') + "Nov  2 04:02:01 mx1 a[1]: b", frame));
+  EXPECT_EQ(frame.tag, "a[1]");
+  EXPECT_FALSE(framer.Split(std::string(4096, '\0'), frame));
+}
+
+TEST_F(FramerTest, NoPrefixOfALineReadsBeyondItsEnd) {
+  for (const std::string_view line :
+       {"<22>Nov  2 04:02:01.123 mx1 postfix/smtpd[1]: x",
+        "<22>2026-11-02T04:02:01.123456+01:00 mx1 postfix/smtpd[1]: x"}) {
+    for (size_t length = 0; length <= line.size(); ++length) {
+      // A heap block of exactly this size, so that the address sanitizer sees.
+      const std::vector<char> bytes(line.begin(), line.begin() + static_cast<long>(length));
+      Framer framer = Utc2013();
+      FramedLine frame;
+      framer.Split({bytes.data(), bytes.size()}, frame);
+    }
+  }
+}
+
+TEST_F(FramerTest, FormatChangeInTheMiddleOfAFile) {
+  EXPECT_EQ(TimesOf(Amsterdam(), {"Nov  2 04:02:01", "2026-11-02T04:02:02.5+01:00",
+                                  "Nov  2 04:02:03", "2026-11-02T03:02:04Z"}),
+            (Times{"2026-11-02T03:02:01Z", "2026-11-02T03:02:02.5Z", "2026-11-02T03:02:03Z",
+                   "2026-11-02T03:02:04Z"}));
+}
+
+// Years.
+
+TEST_F(FramerTest, FirstStampGetsTheLatestYearUpToADayAfterTheReference) {
+  const struct {
+    const char* reference;
+    const char* stamp;
+    const char* time;
+  } kTable[] = {
+      {"2013-11-03T04:02:01Z", "Nov  2 04:02:01", "2013-11-02T04:02:01Z"},
+      {"2013-11-02T04:02:01Z", "Nov  3 04:02:01", "2013-11-03T04:02:01Z"},
+      {"2013-11-02T04:02:01Z", "Nov  3 04:02:02", "2012-11-03T04:02:02Z"},
+      {"2014-01-01T00:00:00Z", "Dec 31 23:00:00", "2013-12-31T23:00:00Z"},
+      {"2013-12-31T23:00:00Z", "Jan  1 00:00:00", "2014-01-01T00:00:00Z"},
+      {"2026-03-01T00:00:00Z", "Feb 29 12:00:00", "2024-02-29T12:00:00Z"},
+      {"1903-03-01T00:00:00Z", "Feb 29 12:00:00", "1896-02-29T12:00:00Z"},
+  };
+  for (const auto& row : kTable) {
+    EXPECT_EQ(TimesOf(MakeFramer("UTC", row.reference), {row.stamp}), Times{row.time}) << row.stamp;
+  }
+}
+
+TEST_F(FramerTest, WithoutAReferenceTheYearIsTheLastThatARecordCanHold) {
+  Framer framer(FramerOptions{});
+  EXPECT_EQ(TimeOf(framer, "Nov  2 04:02:01"), "9999-11-02T04:02:01Z");
+}
+
+TEST_F(FramerTest, NewYearIncrementsOnce) {
+  EXPECT_EQ(TimesOf(Utc2013(), {"Dec 31 23:59:58", "Jan  1 00:00:01", "Dec 31 23:59:59",
+                                "Jan  1 00:00:02", "Jun  1 00:00:00", "Nov  1 00:00:00"}),
+            (Times{"2012-12-31T23:59:58Z", "2013-01-01T00:00:01Z", "2012-12-31T23:59:59Z",
+                   "2013-01-01T00:00:02Z", "2013-06-01T00:00:00Z", "2013-11-01T00:00:00Z"}));
+}
+
+TEST_F(FramerTest, LeapDayIsReadInTheNearestYearThatHasIt) {
+  EXPECT_EQ(TimesOf(MakeFramer("UTC", "2024-12-01T00:00:00Z"),
+                    {"Feb 28 23:59:59", "Feb 29 00:00:00", "Mar  1 00:00:00"}),
+            (Times{"2024-02-28T23:59:59Z", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"}));
+  // An anchor of a wrong year is corrected by the date itself.
+  EXPECT_EQ(TimesOf(MakeFramer("UTC", "2025-12-01T00:00:00Z"),
+                    {"Feb 28 23:59:59", "Feb 29 00:00:00", "Mar  1 00:00:00"}),
+            (Times{"2025-02-28T23:59:59Z", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"}));
+}
+
+// Local time.
+
+TEST_F(FramerTest, RepeatedHourIsReadInTheOrderOfTheLines) {
+  EXPECT_EQ(TimesOf(Amsterdam(),
+                    {"Oct 25 01:59:59", "Oct 25 02:00:00", "Oct 25 02:59:59", "Oct 25 02:00:00",
+                     "Oct 25 02:30:00", "Oct 25 02:59:59", "Oct 25 03:00:00"}),
+            (Times{"2026-10-24T23:59:59Z", "2026-10-25T00:00:00Z", "2026-10-25T00:59:59Z",
+                   "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T01:59:59Z",
+                   "2026-10-25T02:00:00Z"}));
+}
+
+TEST_F(FramerTest, QuietLogInTheRepeatedHour) {
+  EXPECT_EQ(TimesOf(Amsterdam(), {"Oct 25 02:30:00", "Oct 25 02:10:00", "Oct 25 02:55:00"}),
+            (Times{"2026-10-25T00:30:00Z", "2026-10-25T01:10:00Z", "2026-10-25T01:55:00Z"}));
+}
+
+TEST_F(FramerTest, LinesOutOfOrderAroundTheChangeOfPass) {
+  EXPECT_EQ(TimesOf(Amsterdam(),
+                    {"Oct 25 02:59:59", "Oct 25 02:00:00", "Oct 25 02:59:58", "Oct 25 02:00:01"}),
+            (Times{"2026-10-25T00:59:59Z", "2026-10-25T01:00:00Z", "2026-10-25T00:59:58Z",
+                   "2026-10-25T01:00:01Z"}));
+}
+
+TEST_F(FramerTest, SmallStepBackInTheRepeatedHourIsNoChangeOfPass) {
+  EXPECT_EQ(TimesOf(Amsterdam(), {"Oct 25 02:40:00", "Oct 25 02:39:58", "Oct 25 02:50:00",
+                                  "Oct 25 02:10:00", "Oct 25 02:09:59"}),
+            (Times{"2026-10-25T00:40:00Z", "2026-10-25T00:39:58Z", "2026-10-25T00:50:00Z",
+                   "2026-10-25T01:10:00Z", "2026-10-25T01:09:59Z"}));
+}
+
+TEST_F(FramerTest, PassOfTheRepeatedHourSurvivesARestart) {
+  Framer first = Amsterdam();
+  EXPECT_EQ(TimeOf(first, "Oct 25 02:59:00"), "2026-10-25T00:59:00Z");
+  EXPECT_EQ(first.state().utc_offset, absl::Hours(2));
+  EXPECT_EQ(TimeOf(first, "Oct 25 02:05:00"), "2026-10-25T01:05:00Z");
+  EXPECT_EQ(first.state().utc_offset, absl::Hours(1));
+  Framer second({.time_zone = Zone("Europe/Amsterdam")}, first.state());
+  EXPECT_EQ(TimeOf(second, "Oct 25 02:06:00"), "2026-10-25T01:06:00Z");
+}
+
+TEST_F(FramerTest, SkippedHourIsReadWithTheOffsetBefore) {
+  EXPECT_EQ(TimesOf(Amsterdam(), {"Mar 29 01:59:59", "Mar 29 02:30:00", "Mar 29 03:00:00"}),
+            (Times{"2026-03-29T00:59:59Z", "2026-03-29T01:30:00Z", "2026-03-29T01:00:00Z"}));
+}
+
+TEST_F(FramerTest, ClockThatStepsBackIsBelieved) {
+  EXPECT_EQ(TimesOf(Amsterdam(), {"Nov  2 05:00:00", "Nov  2 04:10:00", "Nov  2 04:10:00",
+                                  "Nov  1 04:10:00", "Nov  2 05:00:01"}),
+            (Times{"2026-11-02T04:00:00Z", "2026-11-02T03:10:00Z", "2026-11-02T03:10:00Z",
+                   "2026-11-01T03:10:00Z", "2026-11-02T04:00:01Z"}));
+}
+
+TEST_F(FramerTest, ZoneWhoseOffsetChangesWithinAnHourIsReadExactly) {
+  // Lord Howe Island moves its clocks by half an hour: 02:00 becomes 01:30.
+  EXPECT_EQ(TimesOf(MakeFramer("Australia/Lord_Howe", "2026-11-10T00:00:00Z"),
+                    {"Apr  5 01:29:59", "Apr  5 01:30:00", "Apr  5 01:59:59", "Apr  5 01:30:00",
+                     "Apr  5 02:00:00"}),
+            (Times{"2026-04-04T14:29:59Z", "2026-04-04T14:30:00Z", "2026-04-04T14:59:59Z",
+                   "2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z"}));
+}
+
+// A reader that remembers nothing but the state must agree with one that keeps
+// its memory of the hour, line by line.
+TEST_F(FramerTest, MemoryOfTheHourChangesNoTime) {
+  const absl::TimeZone zone = Zone("Europe/Amsterdam");
+  for (const char* start : {"2026-10-24T22:00:00Z", "2026-03-28T22:00:00Z", "2025-12-31T20:00:00Z",
+                            "2024-02-28T20:00:00Z"}) {
+    const FramerOptions options = {.time_zone = zone, .reference_time = Utc(start)};
+    Framer keeping(options);
+    FramerState state;
+    absl::Time time = Utc(start);
+    uint32_t random = 1;
+    for (int i = 0; i < 3000; ++i) {
+      random = random * 1664525 + 1013904223;
+      time += absl::Seconds(static_cast<int>(random >> 20) % 24 - 4);
+      const std::string stamp = absl::FormatTime("%b %e %H:%M:%S", time, zone);
+      Framer forgetting(options, state);
+      const std::string expected = TimeOf(forgetting, stamp);
+      state = forgetting.state();
+      ASSERT_EQ(TimeOf(keeping, stamp), expected) << stamp;
+      ASSERT_EQ(keeping.state().utc_offset, state.utc_offset) << stamp;
+    }
+  }
+}
+
+TEST_F(FramerTest, PeekChangesNothing) {
+  Framer framer = Utc2013();
+  EXPECT_EQ(framer.PeekTime("Jan  2 04:02:01 mx1 a[1]: b"), Utc("2013-01-02T04:02:01Z"));
+  EXPECT_EQ(framer.PeekTime("no header"), std::nullopt);
+  EXPECT_FALSE(framer.state().last_time.has_value());
+  EXPECT_EQ(TimeOf(framer, "Nov  2 04:02:01"), "2013-11-02T04:02:01Z");
+}
+
+}  // namespace
+}  // namespace mxtally
