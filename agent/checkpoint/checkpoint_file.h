@@ -2,8 +2,15 @@
 // committed on the server, and what decides later keys and records.
 // One file, replaced atomically; the copy before it is kept.
 //
-// Format: magic "mxtally1", length and CRC-32C of the body, then the body, an
-// mxtally.agent.v1.Checkpoint.  One thread only.
+// Files in the directory: "checkpoint"; "checkpoint.previous", the copy before
+// it; "lock", held by the running agent.  A checkpoint file is
+//
+//   magic    8 bytes  "mxtally1"
+//   length   8 bytes  of the body, little endian
+//   crc      4 bytes  CRC-32C of the body, little endian
+//   body              an mxtally.agent.v1.Checkpoint, serialized
+//
+// One thread only.
 
 #ifndef MXTALLY_AGENT_CHECKPOINT_CHECKPOINT_FILE_H_
 #define MXTALLY_AGENT_CHECKPOINT_CHECKPOINT_FILE_H_
@@ -32,13 +39,19 @@ class CheckpointFile {
   virtual ~CheckpointFile() = default;
 
   // Returns the newest readable checkpoint, or nullopt on a first start.
-  //   DATA_LOSS            the newest is damaged; the one before it is returned next
+  //   DATA_LOSS            it is damaged; the one before it is returned next, and
+  //                        nullopt after that
   virtual absl::StatusOr<std::optional<agent::v1::Checkpoint>> Load() = 0;
 
   // Replaces the checkpoint.  Durable when this returns OK.
   //   RESOURCE_EXHAUSTED   no space; the old checkpoint is intact
   virtual absl::Status Store(const agent::v1::Checkpoint& checkpoint) = 0;
 };
+
+// The newest readable checkpoint in `dir`, which an agent may be using;
+// nullopt when there is none.
+//   DATA_LOSS            there are only damaged ones
+absl::StatusOr<std::optional<agent::v1::Checkpoint>> ReadCheckpoint(const std::string& dir);
 
 }  // namespace mxtally
 
