@@ -1,1 +1,406 @@
+// How the next file is found.  The follower remembers which content it is done
+// with, as cuts: the files that it read, and those that it was not asked to
+// read.  At the end of a file that is no longer the live one, the oldest file
+// of the log that holds something else is next; a file that begins with
+// content that was read goes on behind it.  So it does not matter by which
+// scheme files are renamed or copied, nor how often, while nobody looks.
+
 #include "agent/source/log_follower.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "agent/source/line_buffer.h"
+#include "agent/source/log_file.h"
+#include "agent/source/log_set.h"
+
+namespace mxtally {
+namespace {
+
+class FileLogFollower final : public LogFollower {
+ public:
+  explicit FileLogFollower(LogFollowerOptions options)
+      : options_(std::move(options)), buffer_(options_.line_bytes_max, options_.chunk_bytes) {}
+
+  absl::Status Begin(const LogStart& start);
+
+  absl::StatusOr<ReadResult> Read(int64_t bytes_max, LineSink& sink) override;
+  std::optional<v1::Cut> Position() const override;
+  std::optional<int64_t> OffsetInCurrentFile(const v1::Cut& cut) const override;
+  int64_t BytesBehind() const override;
+
+ private:
+  struct Place {
+    LogFile file;
+    int64_t offset;
+    LogEntry entry;
+  };
+  struct Gap {
+    v1::GapReason reason;
+    int64_t bytes_min;
+  };
+  enum class FillResult { kData, kEndOfFile, kTruncated };
+
+  bool HandOn(int64_t& budget, LineSink& sink);
+  absl::StatusOr<FillResult> Fill();
+  absl::Status HandleTruncation();
+
+  // The files that can be read, oldest first.
+  absl::StatusOr<std::vector<Place>> OpenAll();
+  absl::StatusOr<bool> ResumeAt(const v1::Cut& cut, bool skip_older);
+  absl::StatusOr<std::optional<Place>> FindNext();
+  absl::Status GoTo(Place place);
+  void LeaveFile();
+  bool ReturnToPrevious();
+
+  bool IsCurrent(const LogFile& file) const;
+  bool IsLive() const;
+
+  int64_t DoneUpTo(const LogFile& file);
+  bool IsCopyOfCurrent(const LogFile& file) const;
+  void MarkDone(const LogFile& file);
+  void MarkUnreadable(const LogEntry& entry);
+
+  const LogFollowerOptions options_;
+
+  std::optional<LogFile> file_;
+  LineBuffer buffer_;                    // Its offsets are those in `file_`.
+  std::optional<absl::Time> name_date_;  // Of `file_`.
+  int64_t size_seen_ = 0;                // Of `file_`.
+  bool announced_ = false;               // The sink knows of `file_`.
+  bool end_confirmed_ = false;           // Nothing was added since there is a file after it.
+  bool caught_up_ = false;               // The last Read() ended at the end of the log.
+
+  std::optional<v1::Cut> sought_;  // Begins here as soon as there is any file.
+  std::vector<Gap> gaps_;          // Not told yet.
+  // Content that was read or is not to be read.  Least recently met first.
+  std::vector<v1::Cut> done_;
+  std::vector<FileStat> unreadable_;
+  // The file before `file_`, which its writers may not all have left yet, and
+  // how far it was read.
+  std::optional<LogFile> previous_;
+  int64_t previous_offset_ = 0;
+};
+
+// ---- Beginning
+
+absl::Status FileLogFollower::Begin(const LogStart& start) {
+  // Tell at once when the live file can never be followed.
+  if (absl::StatusOr<LogFile> live = LogFile::Open(options_.path);
+      !live.ok() && !absl::IsNotFound(live.status())) {
+    return live.status();
+  }
+  if (start.cut.has_value()) {
+    sought_ = start.cut;
+    return ResumeAt(*start.cut, /*skip_older=*/true).status();
+  }
+  if (start.from_oldest) return absl::OkStatus();
+  absl::StatusOr<std::vector<Place>> files = OpenAll();
+  if (!files.ok()) return files.status();
+  for (const Place& place : *files) {
+    if (!place.entry.live && !absl::c_linear_search(options_.older_paths, place.entry.path)) {
+      MarkDone(place.file);
+    }
+  }
+  gaps_.clear();  // What was not to be read may be unreadable.
+  return absl::OkStatus();
+}
+
+// Goes to the file that holds `cut`; false when there is none.  `skip_older`:
+// what was written before that file is not to be read.
+absl::StatusOr<bool> FileLogFollower::ResumeAt(const v1::Cut& cut, bool skip_older) {
+  absl::StatusOr<std::vector<Place>> files = OpenAll();
+  if (!files.ok()) return files.status();
+  // Best is the same inode, then the same inode but for the device (a number
+  // that may change at boot), then the file that holds most.
+  const auto rank = [&cut](const Place& place) {
+    const bool same_inode = place.file.opened().inode == cut.file().inode();
+    const bool same_device = place.file.opened().device == cut.file().device();
+    return std::make_pair(same_inode ? 1 + same_device : 0, place.file.opened().size);
+  };
+  auto best = files->end();
+  for (auto it = files->begin(); it != files->end(); ++it) {
+    if (it->file.Matches(cut) && (best == files->end() || rank(*it) > rank(*best))) best = it;
+  }
+  if (best == files->end()) return false;
+
+  if (skip_older) {
+    for (auto it = files->begin(); it != best; ++it) MarkDone(it->file);
+  }
+  best->offset = cut.offset();
+  if (absl::Status s = GoTo(std::move(*best)); !s.ok()) return s;
+  sought_.reset();
+  return true;
+}
+
+absl::Status FileLogFollower::GoTo(Place place) {
+  absl::StatusOr<std::string> tail = place.file.TailAt(place.offset);
+  if (!tail.ok()) return tail.status();
+  buffer_.Reset(place.offset, *tail);
+  size_seen_ = place.file.opened().size;
+  name_date_ = place.entry.suffix.date;
+  file_ = std::move(place.file);
+  announced_ = false;
+  end_confirmed_ = false;
+  return absl::OkStatus();
+}
+
+// ---- Reading
+
+absl::StatusOr<ReadResult> FileLogFollower::Read(int64_t bytes_max, LineSink& sink) {
+  caught_up_ = false;
+  int64_t to_hand_on = bytes_max;
+  int64_t to_fill = bytes_max;
+  while (true) {
+    if (file_.has_value()) {
+      if (!HandOn(to_hand_on, sink) || to_fill <= 0) return ReadResult::kMore;
+      absl::StatusOr<FillResult> filled = Fill();
+      if (!filled.ok()) return filled.status();
+      if (*filled == FillResult::kData) {
+        to_fill -= options_.chunk_bytes;
+        end_confirmed_ = false;
+        continue;
+      }
+      if (*filled == FillResult::kTruncated) {
+        if (absl::Status s = HandleTruncation(); !s.ok()) return s;
+        continue;
+      }
+    }
+    if (ReturnToPrevious()) continue;
+    if (!file_.has_value() && sought_.has_value()) {
+      absl::StatusOr<bool> resumed = ResumeAt(*sought_, /*skip_older=*/true);
+      if (!resumed.ok()) return resumed.status();
+      if (*resumed) continue;
+    }
+    absl::StatusOr<std::optional<Place>> next = FindNext();
+    if (!next.ok()) return next.status();
+    if (!next->has_value()) {
+      caught_up_ = true;
+      return ReadResult::kEndOfLog;
+    }
+    if (file_.has_value() && !end_confirmed_) {
+      end_confirmed_ = true;
+    } else if (file_.has_value() && buffer_.has_partial_line()) {
+      buffer_.EndLine();
+    } else {
+      LeaveFile();
+      if (absl::Status s = GoTo(**std::move(next)); !s.ok()) return s;
+    }
+  }
+}
+
+// Hands on the whole lines that are in memory.  False to stop.
+bool FileLogFollower::HandOn(int64_t& budget, LineSink& sink) {
+  for (const Gap& gap : std::exchange(gaps_, {})) sink.OnGap(gap.reason, gap.bytes_min);
+  if (!announced_) {
+    announced_ = true;
+    sink.OnFile(file_->path(), file_->opened().modified, name_date_);
+  }
+  LineBuffer::Line line;
+  while (buffer_.Next(line)) {
+    budget -= line.bytes;
+    const bool more = line.oversized ? sink.OnOversizedLine(line.bytes, buffer_.offset())
+                                     : sink.OnLine(line.text, buffer_.offset());
+    if (!more || budget <= 0) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<FileLogFollower::FillResult> FileLogFollower::Fill() {
+  const absl::Span<char> space = buffer_.Space();
+  absl::StatusOr<int64_t> n = file_->ReadAt(buffer_.read_offset(), space);
+  if (!n.ok()) return n.status();
+  // Whether these bytes still belong to what was read before shows only after
+  // reading them: the file may be truncated, and grow again, at any time.
+  absl::StatusOr<bool> same = file_->KeptItsHead();
+  if (!same.ok()) return same.status();
+  absl::StatusOr<FileStat> stat = file_->Stat();
+  if (!stat.ok()) return stat.status();
+  if (!*same || stat->size < buffer_.read_offset() + *n) return FillResult::kTruncated;
+  size_seen_ = stat->size;
+  buffer_.Added(*n);
+  return *n > 0 ? FillResult::kData : FillResult::kEndOfFile;
+}
+
+// `file_` holds something else now.  What it held is gone, unless it was copied
+// before, as logrotate's "copytruncate" does.
+absl::Status FileLogFollower::HandleTruncation() {
+  const v1::Cut cut = *Position();
+  const int64_t unread = std::max<int64_t>(0, size_seen_ - buffer_.offset());
+  done_.push_back(cut);
+  file_.reset();
+  absl::StatusOr<bool> resumed = ResumeAt(cut, /*skip_older=*/false);
+  if (!resumed.ok() || !*resumed) gaps_.push_back({v1::GAP_REASON_TRUNCATED, unread});
+  return resumed.status();
+}
+
+// ---- From file to file
+
+absl::StatusOr<std::vector<FileLogFollower::Place>> FileLogFollower::OpenAll() {
+  // Names change while a log is rotated: all are listed again then.
+  constexpr int kAttempts = 20;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::vector<Place> places;
+    bool moved = false;
+    for (LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
+      if (entry.suffix.compressed) continue;
+      absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
+      if (file.ok() && file->opened().SameFile(entry.stat)) {
+        places.push_back({*std::move(file), 0, std::move(entry)});
+      } else if (file.ok() || absl::IsNotFound(file.status())) {
+        moved = true;
+        break;
+      } else if (entry.live) {
+        return file.status();
+      } else {
+        MarkUnreadable(entry);
+      }
+    }
+    if (!moved) return places;
+  }
+  return absl::UnavailableError(absl::StrCat("files of ", options_.path, " are being renamed"));
+}
+
+// The file to read after `file_`; nullopt while there is none.
+absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext() {
+  if (file_.has_value() && IsLive()) return std::nullopt;
+  absl::StatusOr<std::vector<Place>> files = OpenAll();
+  if (!files.ok()) return files.status();
+  if (sought_.has_value() && !files->empty()) {
+    sought_.reset();
+    gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
+  }
+  for (Place& place : *files) {
+    // The current file is left only for one that holds something: until then
+    // its writers may still use it.
+    const int64_t size = place.file.opened().size;
+    if (IsCurrent(place.file) || (size == 0 && (file_.has_value() || !place.entry.live))) continue;
+    place.offset = DoneUpTo(place.file);
+    if (place.entry.live) return std::move(place);
+    if (place.offset == size) continue;
+    if (!IsCopyOfCurrent(place.file)) return std::move(place);
+    MarkDone(place.file);
+  }
+  return std::nullopt;
+}
+
+void FileLogFollower::LeaveFile() {
+  if (!file_.has_value()) return;
+  done_.push_back(*Position());
+  previous_offset_ = buffer_.offset();
+  previous_ = std::exchange(file_, std::nullopt);
+}
+
+// Goes back to the file before the live one when lines were added to it since:
+// not every writer had opened the new file yet.  What was read of the live
+// file is not read again, unless the agent starts anew meanwhile.
+bool FileLogFollower::ReturnToPrevious() {
+  if (!file_.has_value() || !previous_.has_value() || !IsLive()) return false;
+  absl::StatusOr<FileStat> stat = previous_->Stat();
+  if (!stat.ok() || stat->links == 0) {
+    previous_.reset();  // Do not keep a removed file's blocks.
+    return false;
+  }
+  if (stat->size <= previous_offset_) return false;
+  done_.push_back(*Position());
+  LogEntry entry = {.path = previous_->path(), .stat = *stat, .suffix = {}, .live = false};
+  Place place = {*std::exchange(previous_, std::nullopt), previous_offset_, std::move(entry)};
+  return GoTo(std::move(place)).ok();
+}
+
+bool FileLogFollower::IsCurrent(const LogFile& file) const {
+  return file_.has_value() && file.opened().SameFile(file_->opened());
+}
+
+bool FileLogFollower::IsLive() const {
+  const std::optional<FileStat> live = StatPath(options_.path);
+  return live.has_value() && live->SameFile(file_->opened());
+}
+
+// ---- Content that is done with
+
+// How much of `file` is not to be read again.
+int64_t FileLogFollower::DoneUpTo(const LogFile& file) {
+  auto best = done_.end();
+  for (auto it = done_.begin(); it != done_.end(); ++it) {
+    if (file.Matches(*it) && (best == done_.end() || it->offset() >= best->offset())) best = it;
+  }
+  if (best == done_.end()) return 0;
+  const int64_t offset = best->offset();
+  std::rotate(best, best + 1, done_.end());
+  return offset;
+}
+
+// Whether `file` is a copy made of `file_` before it was complete.
+bool FileLogFollower::IsCopyOfCurrent(const LogFile& file) const {
+  if (!file_.has_value()) return false;
+  const int64_t size = file.opened().size;
+  absl::StatusOr<std::string> tail = file.TailAt(size);
+  return tail.ok() && size <= buffer_.offset() && file_->Matches(file.CutAt(size, *tail));
+}
+
+void FileLogFollower::MarkDone(const LogFile& file) {
+  const int64_t size = file.opened().size;
+  absl::StatusOr<std::string> tail = file.TailAt(size);
+  if (size > 0 && tail.ok()) done_.push_back(file.CutAt(size, *tail));
+}
+
+void FileLogFollower::MarkUnreadable(const LogEntry& entry) {
+  const auto known = [&entry](const FileStat& stat) {
+    return stat.SameFile(entry.stat) && stat.modified == entry.stat.modified;
+  };
+  if (absl::c_any_of(unreadable_, known)) return;
+  unreadable_.push_back(entry.stat);
+  gaps_.push_back({v1::GAP_REASON_FILE_GONE, entry.stat.size});
+}
+
+// ---- Where it stands
+
+std::optional<v1::Cut> FileLogFollower::Position() const {
+  if (!file_.has_value()) return sought_;
+  return file_->CutAt(buffer_.offset(), buffer_.tail());
+}
+
+std::optional<int64_t> FileLogFollower::OffsetInCurrentFile(const v1::Cut& cut) const {
+  if (!file_.has_value() || !file_->Matches(cut)) return std::nullopt;
+  return cut.offset();
+}
+
+int64_t FileLogFollower::BytesBehind() const {
+  int64_t bytes = 0;
+  if (file_.has_value()) {
+    absl::StatusOr<FileStat> stat = file_->Stat();
+    const int64_t read = caught_up_ ? buffer_.read_offset() : buffer_.offset();
+    if (stat.ok()) bytes += std::max<int64_t>(0, stat->size - read);
+    if (IsLive()) return bytes;
+  }
+  for (const LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
+    if (entry.suffix.compressed || (file_.has_value() && entry.stat.SameFile(file_->opened()))) {
+      continue;
+    }
+    absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
+    if (!file.ok()) continue;
+    const int64_t size = file->opened().size;
+    int64_t done = 0;
+    for (const v1::Cut& cut : done_) {
+      if (file->Matches(cut)) done = std::max(done, cut.offset());
+    }
+    bytes += size - done;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LogFollower>> LogFollower::Open(LogFollowerOptions options,
+                                                               LogStart start) {
+  auto follower = std::make_unique<FileLogFollower>(std::move(options));
+  if (absl::Status s = follower->Begin(start); !s.ok()) return s;
+  return follower;
+}
+
+}  // namespace mxtally

@@ -43,7 +43,7 @@ struct LogFollowerOptions {
 // Where to begin.
 struct LogStart {
   // Continue here.  Absent: at the beginning of what is there.
-  std::optional<v1::Cut> cut;
+  std::optional<v1::Cut> cut = std::nullopt;
 
   // Read every plain rotated file of the log that is still on disk, oldest
   // first, although `cut` is absent: the server knows this log and the agent's
@@ -63,8 +63,9 @@ class LineSink {
   // A line over the limit was skipped; `bytes` with its line end.
   virtual bool OnOversizedLine(int64_t bytes, int64_t end_offset) = 0;
 
-  // The lines that follow are of another file, from its beginning (or from
-  // where `LogStart::cut` says).  `modified` is its modification time,
+  // The lines that follow are of another file: from its beginning, from where
+  // `LogStart::cut` says, or from where it was left when it is returned to
+  // (lines added to a rotated file after it was left).  `modified` is its modification time,
   // `name_date` the date that its rotation suffix tells ("-20261101").
   virtual void OnFile(const std::string& path, absl::Time modified,
                       std::optional<absl::Time> name_date) = 0;

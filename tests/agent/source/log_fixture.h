@@ -1,0 +1,102 @@
+// A folder with a log in it, and a sink that writes down what it is told.
+
+#ifndef MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
+#define MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/source/log_follower.h"
+#include "gtest/gtest.h"
+
+namespace mxtally {
+
+class LogFolder {
+ public:
+  LogFolder() {
+    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+    dir_ = testing::TempDir() + test.test_suite_name() + "_" + test.name();
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+  }
+  ~LogFolder() { std::filesystem::remove_all(dir_); }
+  LogFolder(const LogFolder&) = delete;
+  LogFolder& operator=(const LogFolder&) = delete;
+
+  const std::string& dir() const { return dir_; }
+  std::string Path(const std::string& name) const { return dir_ + "/" + name; }
+
+  void Append(const std::string& name, std::string_view text) {
+    std::ofstream(Path(name), std::ios::app | std::ios::binary) << text;
+    // The clock that stamps files ticks too slowly for tests.  A file written
+    // later is newer.
+    const auto now = std::filesystem::file_time_type::clock::now();
+    clock_ = std::max(clock_ + std::chrono::milliseconds(1), now);
+    std::filesystem::last_write_time(Path(name), clock_);
+  }
+  std::string Content(const std::string& name) const {
+    std::ostringstream out;
+    out << std::ifstream(Path(name), std::ios::binary).rdbuf();
+    return out.str();
+  }
+  void Rename(const std::string& from, const std::string& to) {
+    std::filesystem::rename(Path(from), Path(to));
+  }
+  void Copy(const std::string& from, const std::string& to) {
+    std::filesystem::remove(Path(to));
+    Append(to, Content(from));
+  }
+  void Truncate(const std::string& name, int64_t size = 0) {
+    std::filesystem::resize_file(Path(name), size);
+  }
+  void Remove(const std::string& name) { std::filesystem::remove(Path(name)); }
+
+ private:
+  std::string dir_;
+  std::filesystem::file_time_type clock_ = std::filesystem::file_time_type::min();
+};
+
+// Events one after another: "line", "<oversized 70000>", "<file mail.log>",
+// "<gap TRUNCATED 12>".
+class RecordingSink : public LineSink {
+ public:
+  bool OnLine(std::string_view line, int64_t end_offset) override {
+    events.emplace_back(line);
+    last_end_offset = end_offset;
+    return --lines_wanted > 0;
+  }
+  bool OnOversizedLine(int64_t bytes, int64_t end_offset) override {
+    events.push_back(absl::StrCat("<oversized ", bytes, ">"));
+    last_end_offset = end_offset;
+    return --lines_wanted > 0;
+  }
+  void OnFile(const std::string& path, absl::Time modified,
+              std::optional<absl::Time> name_date) override {
+    last_modified = modified;
+    last_name_date = name_date;
+    if (with_files) {
+      events.push_back("<file " + std::filesystem::path(path).filename().string() + ">");
+    }
+  }
+  void OnGap(v1::GapReason reason, int64_t bytes_min) override {
+    const std::string name = v1::GapReason_Name(reason).substr(std::string("GAP_REASON_").size());
+    events.push_back(absl::StrCat("<gap ", name, " ", bytes_min, ">"));
+  }
+
+  std::vector<std::string> events;
+  int64_t lines_wanted = INT64_MAX;
+  bool with_files = false;
+  int64_t last_end_offset = 0;
+  absl::Time last_modified;
+  std::optional<absl::Time> last_name_date;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
