@@ -1,1 +1,427 @@
 #include "agent/session/assembler.h"
+
+#include <algorithm>
+#include <list>
+#include <string_view>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "agent/session/name_hash.h"
+#include "agent/session/open_session.h"
+#include "agent/session/ordinals.h"
+#include "agent/session/proto_time.h"
+#include "agent/session/text.h"
+
+namespace mxtally {
+namespace {
+
+// Memory of so many ended sessions is kept for the next ones.
+constexpr size_t kSpareSessionsMax = 64;
+
+// Whether a line without an open session starts one without its beginning.
+// The others come before "connect from", or tell nothing by themselves.
+bool StartsSession(EventType type) {
+  switch (type) {
+    case EventType::kConnect:
+    case EventType::kDisconnect:
+    case EventType::kTlsEstablished:
+    case EventType::kTlsSetup:
+    case EventType::kTlsFailed:
+    case EventType::kTlsRefusedAfterHandshake:
+    case EventType::kTlsRefusedBeforeHandshake:
+    case EventType::kAbnormalEnd:
+    case EventType::kQueueIdAssigned:
+    case EventType::kProxyAccept:
+    case EventType::kReject:
+    case EventType::kAuthFailed:
+    case EventType::kLimit:
+      return true;
+    case EventType::kTlsLibraryProblem:
+    case EventType::kSessionNote:
+    case EventType::kQueueIdActive:
+    case EventType::kQueueIdCanceled:
+    case EventType::kProcessDying:
+    case EventType::kProcessDied:
+    case EventType::kInstanceBoundary:
+      return false;
+  }
+  return false;
+}
+
+const PeerClassifier& NothingExcluded() {
+  static const PeerClassifier* const classifier = new PeerClassifier;
+  return *classifier;
+}
+
+}  // namespace
+
+// Sessions are nodes of four lists; a node moves between them and never in
+// memory.  Every list is in the order in which its sessions came to its end, so
+// that only its head is looked at as log time moves on.
+//
+//   live        least recently used first; in `by_tag`
+//   tombstones  only swallow late lines; in `by_tag`
+//   held        ended, but waiting for queue ids; their tag is free again
+//   spare       memory for the next sessions
+struct Assembler::Impl {
+  using List = std::list<OpenSession>;
+  using Handle = List::iterator;
+
+  Impl(AssemblerOptions given, AssemblerObserver& observer)
+      : options(std::move(given)),
+        peers(options.peers != nullptr ? *options.peers : NothingExcluded()),
+        observer(observer),
+        ordinals(options.ordinal_memory, options.ordinals_max) {
+    AppendKeyHost(options.host, own_host);
+  }
+
+  // Names of things in the maps: the tag or queue id alone when all lines are
+  // one host's, else behind the host and a blank, which neither can hold.
+  // Valid until the next call.
+  std::string_view TagName(std::string_view host, std::string_view tag);
+  std::string_view QueueIdName(std::string_view host, std::string_view id);
+  // The host of a line's keys.  Valid until the next call.
+  std::string_view KeyHost(const FramedLine& line);
+
+  void MoveTo(absl::Time time);
+  void AddOwnLine(const FramedLine& line, const Event& event);
+  std::optional<Handle> Find(std::string_view name, absl::Time time);
+  std::optional<Handle> Start(const FramedLine& line, EventType type);
+  void SwallowLine(Handle tombstone, absl::Time time, EventType type);
+  bool Covers(absl::Time time) const;
+
+  void AddQueueId(Handle session, std::string_view id);
+  void ResolveQueueId(const FramedLine& line, std::string_view id, bool confirmed);
+  void AbortProcess(const FramedLine& line, const Event& event);
+  void AbortInstance(const FramedLine& line);
+
+  void End(Handle session, v1::EndReason reason);
+  void GiveUp(Handle session, v1::EndReason reason, absl::Time tombstone_time);
+  void Emit(List& list, Handle session);
+  void DropTombstone(Handle tombstone);
+  void Recycle(List& list, Handle session);
+  void MakeRoom(absl::Time time);
+
+  const AssemblerOptions options;
+  const PeerClassifier& peers;
+  AssemblerObserver& observer;
+  std::string own_host;  // `options.host` as in keys; empty: each line's.
+
+  List live, tombstones, held, spare;
+  absl::flat_hash_map<std::string, Handle, NameHash, NameEqual> by_tag;
+  // Queue ids open in sessions that are live or held.
+  absl::flat_hash_map<std::string, Handle, NameHash, NameEqual> by_queue_id;
+  Ordinals ordinals;
+  // Stamp of the first line since the newest gap.
+  std::optional<absl::Time> reading_start;
+
+  std::string tag_name, queue_id_name, key_host;
+};
+
+std::string_view Assembler::Impl::TagName(std::string_view host, std::string_view tag) {
+  if (!own_host.empty() && tag.size() <= kKeyTagBytesMax && IsGraphic(tag)) return tag;
+  tag_name.clear();
+  if (own_host.empty()) tag_name.append(host).push_back(' ');
+  AppendKeyTag(tag, tag_name);
+  return tag_name;
+}
+
+std::string_view Assembler::Impl::QueueIdName(std::string_view host, std::string_view id) {
+  if (!own_host.empty()) return id;
+  queue_id_name.clear();
+  queue_id_name.append(host).append(" ").append(id);
+  return queue_id_name;
+}
+
+std::string_view Assembler::Impl::KeyHost(const FramedLine& line) {
+  if (!own_host.empty()) return own_host;
+  key_host.clear();
+  AppendKeyHost(line.host, key_host);
+  return key_host;
+}
+
+void Assembler::Impl::MoveTo(absl::Time time) {
+  if (!reading_start.has_value()) reading_start = time;
+  while (!live.empty() && time - live.front().last_time() > options.idle_max) {
+    const absl::Time given_up = live.front().last_time() + options.idle_max;
+    GiveUp(live.begin(), v1::END_REASON_IDLE, given_up);
+  }
+  while (!held.empty() && time - held.front().last_time() > options.confirmation_max) {
+    Emit(held, held.begin());
+  }
+  while (!tombstones.empty() && time - tombstones.front().last_time() > options.idle_max) {
+    DropTombstone(tombstones.begin());
+  }
+}
+
+void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
+  const std::string_view name = TagName(KeyHost(line), line.tag);
+  std::optional<Handle> session = Find(name, line.time);
+  if (event.type == EventType::kConnect && session.has_value()) {
+    if ((*session)->tombstone()) {
+      DropTombstone(*session);
+    } else {
+      End(*session, v1::END_REASON_SUPERSEDED);
+    }
+    session.reset();
+  }
+  if (!session.has_value()) {
+    if (!StartsSession(event.type)) return;
+    session = Start(line, event.type);
+    if (!session.has_value()) return;
+  }
+  if ((*session)->tombstone()) {
+    SwallowLine(*session, line.time, event.type);
+    return;
+  }
+  live.splice(live.end(), live, *session);
+  (*session)->Take(line.time, event);
+  if (event.type == EventType::kQueueIdAssigned) AddQueueId(*session, event.queue_id);
+  if (event.type == EventType::kDisconnect) End(*session, v1::END_REASON_DISCONNECT);
+  if (event.type == EventType::kProcessDying) End(*session, v1::END_REASON_ABORTED);
+}
+
+// A tombstone that is past its time may still stand behind the list's head.
+std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(std::string_view name,
+                                                             absl::Time time) {
+  auto it = by_tag.find(name);
+  if (it == by_tag.end()) return std::nullopt;
+  const Handle session = it->second;
+  if (session->tombstone() && time - session->last_time() > options.idle_max) {
+    DropTombstone(session);
+    return std::nullopt;
+  }
+  return session;
+}
+
+// Returns nullopt for a cut session whose first line seen is its last.
+std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& line,
+                                                              EventType type) {
+  const std::string_view host = KeyHost(line);
+  int64_t forgotten = 0;
+  const uint32_t ordinal = ordinals.Next(TagName(host, line.tag), line.time, forgotten);
+  for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
+
+  const bool cut = type != EventType::kConnect && !Covers(line.time);
+  if (cut) {
+    observer.OnCutSession();
+    if (type == EventType::kDisconnect) return std::nullopt;
+  }
+  MakeRoom(line.time);
+  if (spare.empty()) spare.emplace_back();
+  const Handle session = spare.begin();
+  List& list = cut ? tombstones : live;
+  list.splice(list.end(), spare, session);
+  std::string tag;
+  AppendKeyTag(line.tag, tag);
+  session->Begin(host, tag, line.time, ordinal, line.time == reading_start);
+  if (cut) session->BecomeTombstone(line.time);
+  by_tag.insert_or_assign(TagName(host, line.tag), session);
+  return session;
+}
+
+void Assembler::Impl::SwallowLine(Handle tombstone, absl::Time time, EventType type) {
+  if (type == EventType::kDisconnect || type == EventType::kProcessDying) {
+    DropTombstone(tombstone);
+    return;
+  }
+  tombstone->set_last_time(time);
+  tombstones.splice(tombstones.end(), tombstones, tombstone);
+}
+
+// A session of before the reading may have been given up in the meantime and
+// its tombstone may stand: only after that is a line without a beginning a
+// session that any reading would see.
+bool Assembler::Impl::Covers(absl::Time time) const {
+  return time - *reading_start >= 2 * options.idle_max;
+}
+
+void Assembler::Impl::AddQueueId(Handle session, std::string_view id) {
+  const bool room = static_cast<int64_t>(by_queue_id.size()) < options.queue_ids_max;
+  if (!session->AddQueueId(id, room)) return;
+  auto [entry, added] = by_queue_id.try_emplace(QueueIdName(session->host(), id), session);
+  if (added) return;
+  // Queue ids are used again: this one is another message by now.
+  const Handle former = std::exchange(entry->second, session);
+  former->ResolveQueueId(id, /*confirmed=*/false);
+  if (former->ended() && !former->AwaitsQueueIds()) Emit(held, former);
+}
+
+void Assembler::Impl::ResolveQueueId(const FramedLine& line, std::string_view id, bool confirmed) {
+  auto entry = by_queue_id.find(QueueIdName(KeyHost(line), id));
+  if (entry == by_queue_id.end()) return;
+  const Handle session = entry->second;
+  by_queue_id.erase(entry);
+  session->ResolveQueueId(id, confirmed);
+  if (session->ended() && !session->AwaitsQueueIds()) Emit(held, session);
+}
+
+// The master tells neither instance nor service, but no two processes of a
+// host have one id.
+void Assembler::Impl::AbortProcess(const FramedLine& line, const Event& event) {
+  std::string suffix = "/";
+  suffix.append(event.program_name).append(absl::StrCat("[", event.pid, "]"));
+  const std::string_view host = KeyHost(line);
+  for (auto next = live.begin(); next != live.end();) {
+    const Handle session = next++;
+    if (session->tag().ends_with(suffix) && session->host() == host) {
+      End(session, v1::END_REASON_ABORTED);
+    }
+  }
+}
+
+void Assembler::Impl::AbortInstance(const FramedLine& line) {
+  const size_t slash = line.program.rfind('/');
+  if (slash == std::string_view::npos) return;
+  const std::string_view prefix = line.program.substr(0, slash + 1);
+  const std::string_view host = KeyHost(line);
+  for (auto next = live.begin(); next != live.end();) {
+    const Handle session = next++;
+    if (session->tag().starts_with(prefix) && session->host() == host) {
+      End(session, v1::END_REASON_ABORTED);
+    }
+  }
+}
+
+void Assembler::Impl::End(Handle session, v1::EndReason reason) {
+  by_tag.erase(TagName(session->host(), session->tag()));
+  session->End(reason);
+  if (session->AwaitsQueueIds()) {
+    held.splice(held.end(), live, session);
+  } else {
+    Emit(live, session);
+  }
+}
+
+void Assembler::Impl::GiveUp(Handle session, v1::EndReason reason, absl::Time tombstone_time) {
+  for (const std::string& id : session->open_queue_ids()) {
+    by_queue_id.erase(QueueIdName(session->host(), id));
+  }
+  session->End(reason);
+  observer.OnSession(session->Finish(peers));
+  observer.OnEvictedSession();
+  session->BecomeTombstone(tombstone_time);
+  tombstones.splice(tombstones.end(), live, session);
+}
+
+void Assembler::Impl::Emit(List& list, Handle session) {
+  for (const std::string& id : session->open_queue_ids()) {
+    by_queue_id.erase(QueueIdName(session->host(), id));
+  }
+  observer.OnSession(session->Finish(peers));
+  Recycle(list, session);
+}
+
+void Assembler::Impl::DropTombstone(Handle tombstone) {
+  by_tag.erase(TagName(tombstone->host(), tombstone->tag()));
+  Recycle(tombstones, tombstone);
+}
+
+void Assembler::Impl::Recycle(List& list, Handle session) {
+  if (spare.size() >= kSpareSessionsMax) {
+    list.erase(session);
+    return;
+  }
+  session->Clear();
+  spare.splice(spare.begin(), list, session);
+}
+
+// What costs least goes first: a tombstone, then a session that only waits to
+// be confirmed, then the least recently used.
+void Assembler::Impl::MakeRoom(absl::Time time) {
+  auto full = [this] {
+    return static_cast<int64_t>(live.size() + tombstones.size() + held.size()) >=
+           options.open_sessions_max;
+  };
+  while (full()) {
+    if (!tombstones.empty()) {
+      DropTombstone(tombstones.begin());
+    } else if (!held.empty()) {
+      Emit(held, held.begin());
+    } else if (!live.empty()) {
+      GiveUp(live.begin(), v1::END_REASON_EVICTED, time);
+    } else {
+      return;
+    }
+  }
+}
+
+Assembler::Assembler(AssemblerOptions options, AssemblerObserver& observer)
+    : impl_(std::make_unique<Impl>(std::move(options), observer)) {}
+
+Assembler::~Assembler() = default;
+
+void Assembler::Restore(const agent::v1::AssemblerState& state) {
+  for (const agent::v1::OpenSession& saved : state.open_sessions()) {
+    Impl::List& list = saved.tombstone() ? impl_->tombstones
+                       : saved.ended()   ? impl_->held
+                                         : impl_->live;
+    const Impl::Handle session = list.emplace(list.end());
+    session->Restore(saved);
+    if (!session->ended()) {
+      impl_->by_tag.insert_or_assign(impl_->TagName(session->host(), session->tag()), session);
+    }
+    for (const std::string& id : session->open_queue_ids()) {
+      impl_->by_queue_id.insert_or_assign(impl_->QueueIdName(session->host(), id), session);
+    }
+  }
+  impl_->ordinals.Restore(state.ordinals());
+  if (state.has_reading_start()) impl_->reading_start = GetTimestamp(state.reading_start());
+}
+
+void Assembler::Save(agent::v1::AssemblerState& state) const {
+  state.clear_open_sessions();
+  for (const Impl::List* list : {&impl_->live, &impl_->held, &impl_->tombstones}) {
+    for (const OpenSession& session : *list) session.Save(*state.add_open_sessions());
+  }
+  impl_->ordinals.Save(*state.mutable_ordinals());
+  state.clear_reading_start();
+  if (impl_->reading_start.has_value()) {
+    SetTimestamp(*impl_->reading_start, *state.mutable_reading_start());
+  }
+}
+
+void Assembler::Add(const FramedLine& line, const Event& event) {
+  impl_->MoveTo(line.time);
+  switch (event.type) {
+    case EventType::kQueueIdActive:
+    case EventType::kQueueIdCanceled:
+      impl_->ResolveQueueId(line, event.queue_id, event.type == EventType::kQueueIdActive);
+      break;
+    case EventType::kProcessDied:
+      impl_->AbortProcess(line, event);
+      break;
+    case EventType::kInstanceBoundary:
+      impl_->AbortInstance(line);
+      break;
+    default:
+      impl_->AddOwnLine(line, event);
+      break;
+  }
+}
+
+void Assembler::Tick(absl::Time time) { impl_->MoveTo(time); }
+
+void Assembler::OnGap() { impl_->reading_start.reset(); }
+
+void Assembler::FinishHeld() {
+  while (!impl_->held.empty()) impl_->Emit(impl_->held, impl_->held.begin());
+}
+
+int64_t Assembler::open_sessions() const {
+  return static_cast<int64_t>(impl_->live.size() + impl_->held.size());
+}
+
+std::optional<absl::Time> Assembler::oldest_open() const {
+  std::optional<absl::Time> oldest;
+  for (const Impl::List* list : {&impl_->live, &impl_->held}) {
+    for (const OpenSession& session : *list) {
+      const absl::Time stamp = session.stamp();
+      oldest = oldest.has_value() ? std::min(*oldest, stamp) : stamp;
+    }
+  }
+  return oldest;
+}
+
+}  // namespace mxtally

@@ -41,12 +41,18 @@ struct AssemblerOptions {
   // more memory and find the end of slower sessions.
   absl::Duration idle_max = absl::Hours(1);
 
-  // Sessions open at a time; beyond it the least recently used is given up.
+  // Sessions open at a time, those that wait for confirmation and those given
+  // up whose late lines may still come included.  Beyond it the latter are
+  // forgotten, then the least recently used session is given up.
   int open_sessions_max = 20'000;
 
   // A session whose queue ids must be confirmed by another process is held
   // this long after its end.
   absl::Duration confirmation_max = absl::Minutes(5);
+
+  // Queue ids waiting for confirmation, of all sessions together.  Beyond it
+  // messages that only a queue id tells of are not counted.
+  int queue_ids_max = 65'536;
 
   // Ordinals are remembered for so much log time, and for so many pairs of tag
   // and stamp, so that keys stay apart when the clock steps back.
@@ -76,6 +82,7 @@ class Assembler {
 
   // Continues from a stored state; nothing may have been added before.
   void Restore(const agent::v1::AssemblerState& state);
+  // Replaces all of `state` but its header host, which is not the assembler's.
   void Save(agent::v1::AssemblerState& state) const;
 
   // Takes the next event of the log.  `line` is the line it came from.
@@ -88,7 +95,11 @@ class Assembler {
   // Open sessions stay; stamps equal to the next line's are uncertain.
   void OnGap();
 
-  // Gives up nothing and emits nothing: sessions still open stay open.
+  // Hands on the sessions that ended and still wait for confirmation.  For a
+  // report on what was read; a reading that goes on must not.
+  void FinishHeld();
+
+  // Sessions not handed on yet; at the end of a reading they stay open.
   int64_t open_sessions() const;
   // Key stamp of the oldest of them.
   std::optional<absl::Time> oldest_open() const;

@@ -1,0 +1,116 @@
+// What is known of one session of smtpd while its lines come in, and the
+// decisions at its end: TLS state and evidence, failure, messages, peer class.
+
+#ifndef MXTALLY_AGENT_SESSION_OPEN_SESSION_H_
+#define MXTALLY_AGENT_SESSION_OPEN_SESSION_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/parser/event.h"
+#include "agent/session/peer_class.h"
+#include "mxtally/agent/v1/checkpoint.pb.h"
+#include "mxtally/v1/session.pb.h"
+
+namespace mxtally {
+
+// One thread only.
+class OpenSession {
+ public:
+  // `host` and `tag` as in the key.  `uncertain`: earlier lines of this stamp
+  // may be missing.
+  void Begin(std::string_view host, std::string_view tag, absl::Time stamp, uint32_t ordinal,
+             bool uncertain);
+
+  // Takes one of the session's own lines.  Queue ids are the caller's.
+  void Take(absl::Time time, const Event& event);
+
+  // No more lines will come: decides everything but the number of messages.
+  // END_REASON_DISCONNECT leaves the reason that an abnormal end gave.
+  void End(v1::EndReason reason);
+
+  // From now on only swallows late lines; forgets all but its key.
+  void BecomeTombstone(absl::Time last_time);
+
+  // Returns whether the id is open now: it is new to this session, and it has
+  // `room`, as has the caller, for one more to be confirmed.
+  bool AddQueueId(std::string_view id, bool room);
+  // Queue ids that neither became a message nor were given up so far.
+  const std::vector<std::string>& open_queue_ids() const { return open_queue_ids_; }
+  // The transaction became a message or was given up.
+  void ResolveQueueId(std::string_view id, bool confirmed);
+  // After End: the number of messages depends on queue ids still open.
+  bool AwaitsQueueIds() const;
+
+  // After End: decides what was left open and returns the record, valid until
+  // the next call of a method that is not const.
+  const v1::SessionRecord& Finish(const PeerClassifier& peers);
+
+  // Back to nothing; memory is kept for the next session.
+  void Clear();
+
+  void Save(agent::v1::OpenSession& saved) const;
+  void Restore(const agent::v1::OpenSession& saved);
+
+  const std::string& host() const { return record_.key().host(); }
+  const std::string& tag() const { return record_.key().tag(); }
+  absl::Time stamp() const;
+  // Stamp of the last own line.
+  absl::Time last_time() const { return last_time_; }
+  void set_last_time(absl::Time time) { last_time_ = time; }
+  bool tombstone() const { return tombstone_; }
+  bool ended() const { return ended_; }
+
+ private:
+  // Bits of agent.v1.OpenSession.facts: never renumbered.
+  enum Fact : uint32_t {
+    kUncertain = 1 << 0,         // Reading began within the key's stamp.
+    kTlsEstablished = 1 << 1,    // A line says that a handshake succeeded.
+    kTlsFailed = 1 << 2,         // A line says that a handshake failed.
+    kTlsSetup = 1 << 3,          // A line says that a handshake begins.
+    kTlsRefused = 1 << 4,        // TLS was refused before a handshake.
+    kActivity = 1 << 5,          // SMTP went on, after kTlsSetup if that was seen.
+    kDisconnected = 1 << 6,      // The end line was seen,
+    kCounters = 1 << 7,          //   and has counters,
+    kStarttlsAccepted = 1 << 8,  //   of these starttls=1 or more,
+    kStarttlsFailed = 1 << 9,    //   or starttls=0/n,
+    kBdat = 1 << 10,             //   and bdat=1 or more,
+    kAnyCommand = 1 << 11,       //   and any command at all.
+  };
+  bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
+
+  void TakePeer(const Event& event);
+  void TakeTls(const TlsSummary& tls);
+  void TakeTlsFailed(std::string_view reason);
+  void TakeTlsLibraryProblem(const Event& event);
+  void TakeAbnormalEnd(const Event& event);
+  void TakeCounters(const Event& event);
+
+  bool MessagesDependOnQueueIds() const { return !Has(kCounters) || Has(kBdat); }
+  int32_t Messages() const;
+  void DecideTls(bool wrapper_mode);
+  void DecideTlsBySetupLine();
+  void DecideTlsOfWrapperMode();
+  void SetTls(v1::TlsState state, v1::TlsEvidence evidence);
+  // Why a handshake failed that no line of its own reports.
+  v1::TlsFailure FailureOfAbnormalEnd() const;
+
+  // Until End, `end_reason` is what an abnormal end gave, and `lines_used`
+  // counts the own lines.
+  v1::SessionRecord record_;
+  absl::Time last_time_;
+  uint32_t facts_ = 0;
+  int32_t messages_by_counter_ = 0;
+  int32_t proxy_accepts_ = 0;
+  bool tombstone_ = false;
+  bool ended_ = false;
+  std::vector<std::string> open_queue_ids_;
+  std::vector<std::string> confirmed_queue_ids_;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SESSION_OPEN_SESSION_H_

@@ -1,0 +1,24 @@
+// Times between absl and protobuf, exact to the nanosecond.
+
+#ifndef MXTALLY_AGENT_SESSION_PROTO_TIME_H_
+#define MXTALLY_AGENT_SESSION_PROTO_TIME_H_
+
+#include "absl/time/time.h"
+#include "google/protobuf/timestamp.pb.h"
+
+namespace mxtally {
+
+inline void SetTimestamp(absl::Time time, google::protobuf::Timestamp& out) {
+  const int64_t seconds = absl::ToUnixSeconds(time);  // Rounds down, as the proto wants.
+  out.set_seconds(seconds);
+  out.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+}
+
+inline absl::Time GetTimestamp(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SESSION_PROTO_TIME_H_
