@@ -95,6 +95,12 @@ int64_t SecondsFromCivil(const Framer::Stamp& stamp) {
          stamp.second;
 }
 
+// Adds nothing where there is nothing to add: a call into another library.
+absl::Time FromUnix(int64_t seconds, int32_t nanosecond) {
+  const absl::Time time = absl::FromUnixSeconds(seconds);
+  return nanosecond == 0 ? time : time + absl::Nanoseconds(nanosecond);
+}
+
 bool DateExists(int year, int month, int day) {
   static constexpr int kDays[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   if (month < 1 || month > 12 || day < 1 || day > kDays[month - 1]) return false;
@@ -203,8 +209,7 @@ std::optional<absl::Time> Framer::PeekTime(std::string_view line) const {
 
 bool Framer::ReadTraditionalTime(Stamp& stamp, std::string_view hour_prefix, absl::Time& time) {
   if (hour_prefix == hour_prefix_) {
-    time = hour_start_ + absl::Seconds(stamp.minute * 60 + stamp.second) +
-           absl::Nanoseconds(stamp.nanosecond);
+    time = FromUnix(hour_start_ + stamp.minute * 60 + stamp.second, stamp.nanosecond);
   } else {
     const char* p = hour_prefix.data();
     stamp.month = MonthNumber(hour_prefix.substr(0, 3));
@@ -224,8 +229,7 @@ bool Framer::ReadTraditionalTime(Stamp& stamp, std::string_view hour_prefix, abs
 bool Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
   if (!DateExists(stamp.year, stamp.month, stamp.day)) return false;
   if (stamp.utc_offset) {
-    time = absl::FromUnixSeconds(SecondsFromCivil(stamp) - *stamp.utc_offset) +
-           absl::Nanoseconds(stamp.nanosecond);
+    time = FromUnix(SecondsFromCivil(stamp) - *stamp.utc_offset, stamp.nanosecond);
     state_.utc_offset = absl::Seconds(*stamp.utc_offset);
   } else {
     time = FromLocal(stamp);
@@ -290,7 +294,7 @@ void Framer::RememberHour(std::string_view prefix, const Stamp& stamp, absl::Tim
                      last.pre == start + absl::Seconds(3599);
   if (!plain) return;
   hour_prefix_ = prefix;
-  hour_start_ = start;
+  hour_start_ = absl::ToUnixSeconds(start);
 }
 
 }  // namespace mxtally

@@ -101,7 +101,7 @@ class Framer {
   // is left to add.  Describes the last line read, or is empty.
   static constexpr size_t kHourPrefix = 10;  // "Nov  2 04:"
   std::string hour_prefix_;
-  absl::Time hour_start_;
+  int64_t hour_start_ = 0;  // Seconds since 1970 UTC.
 };
 
 }  // namespace mxtally
