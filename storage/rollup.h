@@ -75,6 +75,8 @@ struct LabelFilter {
 
   // Labels that have a restriction.
   LabelSet Used() const;
+
+  bool Matches(const Labels& labels) const;
 };
 
 struct Measures {
@@ -91,8 +93,16 @@ struct Measures {
 Labels LabelsOf(const v1::SessionRecord& record);
 Measures MeasuresOf(const v1::SessionRecord& record);
 
-// The labels of the folded tail: text labels become "other", the rest stays.
+// The labels of the folded tail: text becomes "other" where there is any,
+// unknown numbers become 0, the rest stays.  So there are few of them, whatever
+// agents send.
 Labels Folded(const Labels& labels);
+
+// The labels of the narrow tier: direction, service, peer class, TLS state.
+LabelSet NarrowLabels();
+
+// Only the labels in `kept`; the others are as in Labels{}.
+Labels Projected(const Labels& labels, const LabelSet& kept);
 
 // Start of the hour of the key stamp.
 absl::Time HourOf(const v1::SessionRecord& record);
