@@ -1,0 +1,169 @@
+#include "storage/sqlite/session_writer.h"
+
+#include <google/protobuf/io/coded_stream.h>
+
+#include <optional>
+
+#include "storage/sqlite/tiers.h"
+#include "storage/sqlite/times.h"
+
+namespace mxtally::sqlite {
+
+namespace {
+
+uint64_t RankOf(const v1::Rank& rank) {
+  return static_cast<uint64_t>(rank.parser_version()) << 32 | rank.lines_used();
+}
+
+// Bytes that a message field of a number below 16 takes in its serialized
+// parent: tag, length, message.
+template <typename Message>
+size_t SerializedFieldSize(bool present, const Message& message) {
+  if (!present) return 0;
+  const auto size = static_cast<uint32_t>(message.GetCachedSize());
+  return 1 + google::protobuf::io::CodedOutputStream::VarintSize32(size) + size;
+}
+
+// The record without key and rank: fields are serialized in the order of their
+// numbers, and these two have 1 and 2.  The result lies in `buffer`.
+std::string_view SerializeFacts(const v1::SessionRecord& record, std::string& buffer) {
+  buffer.clear();
+  record.AppendToString(&buffer);
+  const size_t skipped = SerializedFieldSize(record.has_key(), record.key()) +
+                         SerializedFieldSize(record.has_rank(), record.rank());
+  return std::string_view(buffer).substr(skipped);
+}
+
+// FNV-1a, which stays the same across releases and machines.
+int64_t StableHash(std::string_view bytes) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : bytes) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  }
+  return static_cast<int64_t>(hash);
+}
+
+}  // namespace
+
+SessionWriter::SessionWriter(Connection& db, LabelSetTable& label_sets, RollupWriter& rollups,
+                             int labels_per_hour_max)
+    : db_(db),
+      label_sets_(label_sets),
+      rollups_(rollups),
+      labels_per_hour_max_(labels_per_hour_max) {}
+
+void SessionWriter::Put(int64_t host_id, const v1::SessionRecord& record, BatchOutcome& outcome) {
+  const Row row = RowOf(host_id, record);
+  const Counted counted = Choose(row);
+  const v1::SessionKey& key = record.key();
+  insert_.Run(host_id, row.stamp_ns, key.tag(), key.ordinal(), key.key_version(), row.rank,
+              counted.labels.full, counted.folded, counted.measures.messages,
+              counted.measures.tls_messages, row.facts_hash, row.end_ns, record.peer().address(),
+              record.peer().name(), Blob{row.detail});
+  if (!db_.ok()) return;
+  if (db_.changes() == 0) {
+    PutExisting(row, outcome);
+    return;
+  }
+  ++outcome.inserted;
+  Count(row, counted, outcome);
+}
+
+SessionWriter::Row SessionWriter::RowOf(int64_t host_id, const v1::SessionRecord& record) {
+  Row row;
+  row.host_id = host_id;
+  row.record = &record;
+  row.stamp_ns = NanosOf(record.key().stamp());
+  row.hour = FloorDivide(row.stamp_ns, kNanosPerHour);
+  row.rank = RankOf(record.rank());
+  row.detail = SerializeFacts(record, serialized_);
+  row.facts_hash = StableHash(row.detail);
+  if (record.has_end_time()) row.end_ns = NanosOf(record.end_time());
+  row.measures = MeasuresOf(record);
+  return row;
+}
+
+SessionWriter::Counted SessionWriter::Choose(const Row& row) {
+  Counted counted = {.labels = {}, .folded = false, .measures = row.measures};
+  const Labels labels = LabelsOf(*row.record);
+  if (rollups_.LabelSets(row.host_id, row.hour) < labels_per_hour_max_) {
+    counted.labels = label_sets_.Intern(labels);
+    return counted;
+  }
+  // The hour is full.  Sets that only folded sessions have are not even named.
+  const std::optional<LabelSetIds> known = label_sets_.Find(labels);
+  if (known && rollups_.Counts(row.host_id, row.hour, known->full)) {
+    counted.labels = *known;
+    return counted;
+  }
+  counted.labels = label_sets_.Intern(Folded(labels));
+  counted.folded = true;
+  return counted;
+}
+
+void SessionWriter::Count(const Row& row, const Counted& counted, BatchOutcome& outcome) {
+  rollups_.Add(row.host_id, row.hour, counted.labels, counted.measures);
+  rollups_.AddCounts(row.host_id, row.hour, {.sessions = 1, .folded = counted.folded});
+  outcome.folded += counted.folded;
+}
+
+void SessionWriter::TakeBack(const Row& row, const Stored& stored) {
+  rollups_.Subtract(row.host_id, row.hour, stored.counted.labels, stored.counted.measures);
+  rollups_.AddCounts(row.host_id, row.hour,
+                     {.sessions = -1,
+                      .folded = -static_cast<int64_t>(stored.counted.folded),
+                      .key_conflicts = -static_cast<int64_t>(stored.key_conflict)});
+}
+
+void SessionWriter::PutExisting(const Row& row, BatchOutcome& outcome) {
+  const std::optional<Stored> stored = Find(row);
+  if (!stored) return;
+  const bool certain = row.record->rank().lines_used() > 0;
+  if (certain && row.rank > stored->rank) {
+    Replace(row, *stored, outcome);
+    ++outcome.replaced;
+  } else if (certain && row.rank == stored->rank && row.facts_hash != stored->facts_hash) {
+    ++outcome.key_conflicts;
+    if (stored->key_conflict) return;
+    const v1::SessionKey& key = row.record->key();
+    mark_conflict_.Run(row.host_id, row.stamp_ns, key.tag(), key.ordinal(), key.key_version());
+    rollups_.AddCounts(row.host_id, row.hour, {.key_conflicts = 1});
+  } else {
+    ++outcome.duplicates;
+  }
+}
+
+std::optional<SessionWriter::Stored> SessionWriter::Find(const Row& row) {
+  const v1::SessionKey& key = row.record->key();
+  select_.Query(row.host_id, row.stamp_ns, key.tag(), key.ordinal(), key.key_version());
+  if (!select_.Step()) {
+    db_.Fail(absl::DataLossError("a session's labels are missing"));
+    return std::nullopt;
+  }
+  Stored stored = {
+      .rank = static_cast<uint64_t>(select_.Int(0)),
+      .facts_hash = select_.Int(1),
+      .key_conflict = select_.Int(2) != 0,
+      .counted = {.labels = {.full = select_.Int(3), .narrow = select_.Int(4)},
+                  .folded = select_.Int(5) != 0,
+                  .measures = {.sessions = 1,
+                               .messages = select_.Int(6),
+                               .tls_messages = select_.Int(7)}},
+  };
+  select_.Reset();
+  return stored;
+}
+
+void SessionWriter::Replace(const Row& row, const Stored& stored, BatchOutcome& outcome) {
+  TakeBack(row, stored);
+  // Chosen anew: what was taken back may have made room.
+  const Counted counted = Choose(row);
+  const v1::SessionKey& key = row.record->key();
+  update_.Run(row.host_id, row.stamp_ns, key.tag(), key.ordinal(), key.key_version(), row.rank,
+              counted.labels.full, counted.folded, counted.measures.messages,
+              counted.measures.tls_messages, row.facts_hash, row.end_ns,
+              row.record->peer().address(), row.record->peer().name(), Blob{row.detail});
+  Count(row, counted, outcome);
+}
+
+}  // namespace mxtally::sqlite

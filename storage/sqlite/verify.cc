@@ -1,0 +1,145 @@
+#include "storage/sqlite/verify.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "storage/sqlite/tiers.h"
+
+namespace mxtally::sqlite {
+
+namespace {
+
+// Rounds down, also before 1970.
+constexpr char kHourOfStamp[] =
+    "((stamp_ns - CASE WHEN stamp_ns < 0 THEN 3599999999999 ELSE 0 END) / 3600000000000)";
+constexpr char kDayOfHour[] = "((hour - CASE WHEN hour < 0 THEN 23 ELSE 0 END) / 24)";
+
+// Owner, period, label set; then three figures.
+constexpr int kKeyColumns = 3;
+constexpr int kColumns = 6;
+using Row = std::array<int64_t, kColumns>;
+
+std::optional<Row> Next(Statement& statement) {
+  if (!statement.Step()) return std::nullopt;
+  Row row;
+  for (int i = 0; i < kColumns; ++i) row[static_cast<size_t>(i)] = statement.Int(i);
+  return row;
+}
+
+bool KeyBefore(const std::optional<Row>& a, const std::optional<Row>& b) {
+  if (!a) return false;
+  if (!b) return true;
+  return std::lexicographical_compare(a->begin(), a->begin() + kKeyColumns, b->begin(),
+                                      b->begin() + kKeyColumns);
+}
+
+std::string OwnerName(Connection& db, int64_t owner_id, bool by_host) {
+  if (!by_host) return absl::StrCat("writer ", owner_id);
+  Statement select(db, "SELECT name FROM host WHERE host_id = ?1");
+  select.Query(owner_id);
+  return select.Step() ? absl::StrCat("host ", std::string(select.Text(0)))
+                       : absl::StrCat("host #", owner_id);
+}
+
+std::string Figures(const std::optional<Row>& row) {
+  if (!row) return "nothing";
+  return absl::StrCat((*row)[3], "/", (*row)[4], "/", (*row)[5]);
+}
+
+// What a tier should hold against what it does; both ordered by key.
+struct Comparison {
+  std::string tier;
+  bool by_host;
+  bool by_day;
+  std::string expected_sql;
+  std::string actual_sql;
+};
+
+absl::Status Difference(Connection& db, const Comparison& c, const Row& key,
+                        const std::optional<Row>& expected, const std::optional<Row>& actual) {
+  const int64_t hour = c.by_day ? key[1] * kHoursPerDay : key[1];
+  return absl::DataLossError(absl::StrCat(
+      c.tier, ", ", OwnerName(db, key[0], c.by_host), ", ",
+      absl::FormatTime(absl::FromUnixSeconds(hour * 3600), absl::UTCTimeZone()), ", label set ",
+      key[2], ": expected ", Figures(expected), ", found ", Figures(actual)));
+}
+
+absl::Status Compare(Connection& db, const Comparison& c) {
+  Statement expected_rows(db, c.expected_sql);
+  Statement actual_rows(db, c.actual_sql);
+  expected_rows.Query();
+  actual_rows.Query();
+  std::optional<Row> expected = Next(expected_rows);
+  std::optional<Row> actual = Next(actual_rows);
+  while (db.ok() && (expected || actual)) {
+    if (KeyBefore(expected, actual)) return Difference(db, c, *expected, expected, std::nullopt);
+    if (KeyBefore(actual, expected)) return Difference(db, c, *actual, std::nullopt, actual);
+    if (*expected != *actual) return Difference(db, c, *expected, expected, actual);
+    expected = Next(expected_rows);
+    actual = Next(actual_rows);
+  }
+  return db.ok() ? absl::OkStatus() : db.TakeStatus();
+}
+
+Comparison HostHours() {
+  return {.tier = kHostHour.name,
+          .by_host = true,
+          .by_day = false,
+          .expected_sql = absl::StrCat(
+              "SELECT host_id, ", kHourOfStamp,
+              ", label_set_id, count(*), sum(messages), sum(tls_messages) FROM session "
+              "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
+          .actual_sql =
+              "SELECT host_id, hour, label_set_id, sessions, messages, tls_messages "
+              "FROM rollup_host_hour ORDER BY 1, 2, 3"};
+}
+
+Comparison Sums(const Tier& tier) {
+  return {.tier = tier.name,
+          .by_host = tier.by_host,
+          .by_day = tier.by_day,
+          .expected_sql = absl::StrCat(
+              "SELECT ", tier.by_host ? "host_id" : absl::StrCat(kWriterId), ", ",
+              tier.by_day ? kDayOfHour : "hour", ", ", tier.narrow ? "narrow_id" : "label_set_id",
+              ", sum(sessions), sum(messages), sum(tls_messages) FROM rollup_host_hour ",
+              tier.narrow ? "JOIN label_set USING (label_set_id) " : "",
+              "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
+          .actual_sql = absl::StrCat("SELECT ", tier.owner, ", ", tier.period,
+                                     ", label_set_id, sessions, messages, tls_messages FROM ",
+                                     tier.table, " ORDER BY 1, 2, 3")};
+}
+
+Comparison HostCounters(bool by_day) {
+  const std::string period = by_day ? "day" : "hour";
+  const std::string hour = kHourOfStamp;
+  const std::string expected =
+      absl::StrCat("SELECT host_id, ", hour,
+                   " AS hour, count(*) AS sessions, sum(folded) AS folded, sum(key_conflict) AS "
+                   "key_conflicts FROM session GROUP BY 1, 2");
+  return {.tier = absl::StrCat("counters by ", period),
+          .by_host = true,
+          .by_day = by_day,
+          .expected_sql = absl::StrCat("SELECT host_id, ", by_day ? kDayOfHour : "hour",
+                                       ", 0, sum(sessions), sum(folded), sum(key_conflicts) FROM (",
+                                       expected, ") GROUP BY 1, 2 ORDER BY 1, 2"),
+          .actual_sql = absl::StrCat(
+              "SELECT host_id, ", period, ", 0, sessions, folded, key_conflicts FROM host_", period,
+              " WHERE sessions <> 0 OR folded <> 0 OR key_conflicts <> 0 ORDER BY 1, 2")};
+}
+
+}  // namespace
+
+absl::Status VerifyRollups(Connection& db) {
+  if (absl::Status s = Compare(db, HostHours()); !s.ok()) return s;
+  for (const Tier& tier : kTiers) {
+    if (absl::Status s = Compare(db, Sums(tier)); !s.ok()) return s;
+  }
+  if (absl::Status s = Compare(db, HostCounters(/*by_day=*/false)); !s.ok()) return s;
+  return Compare(db, HostCounters(/*by_day=*/true));
+}
+
+}  // namespace mxtally::sqlite

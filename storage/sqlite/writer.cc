@@ -1,0 +1,122 @@
+#include "storage/sqlite/writer.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "storage/sqlite/tiers.h"
+#include "storage/sqlite/times.h"
+
+namespace mxtally::sqlite {
+
+namespace {
+
+// The first bound keeps readers fast and a restart short; the second is where
+// waiting for readers becomes better than growing.
+constexpr int64_t kCheckpointBytes = int64_t{16} << 20;
+constexpr int64_t kTruncateBytes = int64_t{64} << 20;
+
+int64_t PageBytes(Connection& db) {
+  Statement statement(db, "PRAGMA page_size");
+  statement.Query();
+  const int64_t bytes = statement.Step() ? statement.Int(0) : 0;
+  statement.Reset();
+  return bytes;
+}
+
+int OnCommit(void* wal_pages, sqlite3* /*db*/, const char* /*schema*/, int pages) {
+  *static_cast<int*>(wal_pages) = pages;
+  return SQLITE_OK;
+}
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<Connection> db, const StoreOptions& options)
+    : db_(std::move(db)),
+      now_(options.now),
+      checkpoint_bytes_(kCheckpointBytes),
+      page_bytes_(PageBytes(*db_)),
+      sessions_(*db_, label_sets_, rollups_, options.labels_per_hour_max) {
+  // Takes the place of automatic checkpoints.
+  sqlite3_wal_hook(db_->handle(), &OnCommit, &wal_pages_);
+}
+
+absl::StatusOr<std::vector<BatchOutcome>> Writer::Commit(absl::Span<const HostBatch> batches) {
+  const absl::Time now = now_();
+  Transaction transaction(*db_, Transaction::kWrite);
+  std::vector<BatchOutcome> outcomes;
+  outcomes.reserve(batches.size());
+  for (const HostBatch& batch : batches) outcomes.push_back(Apply(batch, now));
+  rollups_.Flush();
+  if (absl::Status s = Finish(transaction); !s.ok()) return s;
+  return outcomes;
+}
+
+absl::Status Writer::Touch(absl::Span<const HostSighting> sightings) {
+  const absl::Time now = now_();
+  Transaction transaction(*db_, Transaction::kWrite);
+  for (const HostSighting& sighting : sightings) Note(sighting, now);
+  return Finish(transaction);
+}
+
+BatchOutcome Writer::Apply(const HostBatch& host_batch, absl::Time now) {
+  const v1::SessionBatch& batch = *host_batch.batch;
+  BatchOutcome outcome;
+  const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(host_batch.host), now);
+  std::optional<int64_t> last_session_ns;
+  for (const v1::SessionRecord& record : batch.sessions()) {
+    if (!db_->ok()) return outcome;
+    sessions_.Put(host_id, record, outcome);
+    const int64_t stamp_ns = NanosOf(record.key().stamp());
+    last_session_ns = std::max(last_session_ns.value_or(stamp_ns), stamp_ns);
+  }
+  outcome.counts_applied = logs_.Apply(host_id, batch);
+  if (outcome.counts_applied) {
+    for (const auto& [hour, rejected] : host_batch.rejected_by_hour) {
+      rollups_.AddCounts(host_id, FloorDivide(absl::ToUnixSeconds(hour), 3600),
+                         {.rejected = rejected});
+    }
+  }
+  seen_.Run(host_id, absl::ToUnixNanos(now), last_session_ns);
+  return outcome;
+}
+
+void Writer::Note(const HostSighting& sighting, absl::Time now) {
+  const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(sighting.host), now);
+  told_.Run(host_id, sighting.agent_version, sighting.mta);
+  for (const v1::LogStatus& log : sighting.logs) logs_.Note(host_id, log);
+  seen_.Run(host_id, absl::ToUnixNanos(now), std::optional<int64_t>());
+}
+
+absl::Status Writer::Finish(Transaction& transaction) {
+  if (absl::Status s = transaction.Commit(); !s.ok()) {
+    // They remember rows that are gone.
+    hosts_.Forget();
+    label_sets_.Forget();
+    rollups_.Forget();
+    return s;
+  }
+  CheckpointIfLarge();
+  return absl::OkStatus();
+}
+
+void Writer::CheckpointIfLarge() {
+  const int64_t wal_bytes = wal_pages_ * page_bytes_;
+  if (wal_bytes < checkpoint_bytes_) return;
+  const int mode =
+      wal_bytes < kTruncateBytes ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
+  int in_wal = 0;
+  int moved = 0;
+  const int code = sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, mode, &in_wal, &moved);
+  if (code == SQLITE_OK && in_wal == moved) {
+    // The next commit begins the WAL anew.
+    checkpoint_bytes_ = kCheckpointBytes;
+    return;
+  }
+  // The commit is durable all the same.  Not again before more has come.
+  ++checkpoints_failed_;
+  checkpoint_bytes_ = wal_bytes + kCheckpointBytes;
+}
+
+}  // namespace mxtally::sqlite

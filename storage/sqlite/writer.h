@@ -1,0 +1,76 @@
+// The one connection that writes, and checkpoints the WAL.
+//
+// SQLite's own checkpoints are off: they would run within a commit, whoever
+// waits for it.  Here a passive one follows the commit after which the WAL has
+// passed a bound; it never waits for readers.  Should readers keep it from
+// finishing until the WAL is larger still, the next ones wait for them, shortly,
+// and cut the file.
+//
+// One thread only, except for `checkpoints_failed`.
+
+#ifndef MXTALLY_STORAGE_SQLITE_WRITER_H_
+#define MXTALLY_STORAGE_SQLITE_WRITER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/sqlite/connection.h"
+#include "storage/sqlite/identities.h"
+#include "storage/sqlite/log_writer.h"
+#include "storage/sqlite/rollup_writer.h"
+#include "storage/sqlite/session_writer.h"
+#include "storage/store.h"
+
+namespace mxtally::sqlite {
+
+class Writer {
+ public:
+  // `db` is migrated and stays with the writer.
+  Writer(std::unique_ptr<Connection> db, const StoreOptions& options);
+
+  // As the methods of Store.
+  absl::StatusOr<std::vector<BatchOutcome>> Commit(absl::Span<const HostBatch> batches);
+  absl::Status Touch(absl::Span<const HostSighting> sightings);
+
+  // Checkpoints that an error or a reader prevented.
+  int64_t checkpoints_failed() const { return checkpoints_failed_; }
+
+ private:
+  BatchOutcome Apply(const HostBatch& batch, absl::Time now);
+  void Note(const HostSighting& sighting, absl::Time now);
+  // Ends a transaction.
+  absl::Status Finish(Transaction& transaction);
+  void CheckpointIfLarge();
+
+  const std::unique_ptr<Connection> db_;
+  const std::function<absl::Time()> now_;
+  int wal_pages_ = 0;             // After the last commit.
+  int64_t checkpoint_bytes_ = 0;  // WAL size that asks for the next checkpoint.
+  int64_t page_bytes_ = 0;
+  std::atomic<int64_t> checkpoints_failed_ = 0;
+
+  HostIds hosts_{*db_};
+  LabelSetTable label_sets_{*db_};
+  RollupWriter rollups_{*db_};
+  SessionWriter sessions_;
+  LogWriter logs_{*db_};
+  Statement seen_{*db_,
+                  "UPDATE host SET last_seen_ns = max(last_seen_ns, ?2), "
+                  "last_session_ns = max(coalesce(last_session_ns, ?3), coalesce(?3, "
+                  "last_session_ns)) WHERE host_id = ?1"};
+  Statement told_{*db_,
+                  "UPDATE host SET agent_version = coalesce(nullif(?2, ''), agent_version), "
+                  "mta = coalesce(nullif(?3, ''), mta) WHERE host_id = ?1"};
+};
+
+}  // namespace mxtally::sqlite
+
+#endif  // MXTALLY_STORAGE_SQLITE_WRITER_H_
