@@ -116,7 +116,7 @@ struct Assembler::Impl {
   // Stamp of the first line since the newest gap.
   std::optional<absl::Time> reading_start;
 
-  std::string tag_name, queue_id_name, key_host;
+  std::string tag_name, queue_id_name, key_host, key_tag;
 };
 
 std::string_view Assembler::Impl::TagName(std::string_view host, std::string_view tag) {
@@ -199,23 +199,28 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(std::string_view na
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& line,
                                                               EventType type) {
   const std::string_view host = KeyHost(line);
-  int64_t forgotten = 0;
-  const uint32_t ordinal = ordinals.Next(TagName(host, line.tag), line.time, forgotten);
-  for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
-
+  const std::string_view name = TagName(host, line.tag);
+  // Of a cut session no line that starts it was read: it takes no ordinal.
+  // One too many would name later sessions of the stamp unlike any other reading.
   const bool cut = type != EventType::kConnect && !Covers(line.time);
   if (cut) {
     observer.OnCutSession();
     if (type == EventType::kDisconnect) return std::nullopt;
+  }
+  uint32_t ordinal = 0;
+  if (!cut) {
+    int64_t forgotten = 0;
+    ordinal = ordinals.Next(name, line.time, forgotten);
+    for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
   }
   MakeRoom(line.time);
   if (spare.empty()) spare.emplace_back();
   const Handle session = spare.begin();
   List& list = cut ? tombstones : live;
   list.splice(list.end(), spare, session);
-  std::string tag;
-  AppendKeyTag(line.tag, tag);
-  session->Begin(host, tag, line.time, ordinal, line.time == reading_start);
+  key_tag.clear();
+  AppendKeyTag(line.tag, key_tag);
+  session->Begin(host, key_tag, line.time, ordinal, line.time == reading_start);
   if (cut) session->BecomeTombstone(line.time);
   by_tag.insert_or_assign(TagName(host, line.tag), session);
   return session;

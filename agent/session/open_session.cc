@@ -80,6 +80,10 @@ void OpenSession::Begin(std::string_view host, std::string_view tag, absl::Time 
   key.mutable_tag()->assign(tag);
   SetTimestamp(stamp, *key.mutable_stamp());
   key.set_ordinal(ordinal);
+  // Present from the start, so that equal states are saved as equal bytes.
+  record_.mutable_rank();
+  record_.mutable_tls();
+  record_.mutable_peer();
   if (uncertain) facts_ |= kUncertain;
   last_time_ = stamp;
 }
@@ -160,10 +164,7 @@ void OpenSession::Take(absl::Time time, const Event& event) {
 // 2.7 a "client=" line shows the peer that a proxy forwarded for, so it only
 // serves where there is nothing better.
 void OpenSession::TakePeer(const Event& event) {
-  if (event.type == EventType::kQueueIdAssigned && record_.has_peer() &&
-      !record_.peer().address().empty()) {
-    return;
-  }
+  if (event.type == EventType::kQueueIdAssigned && !record_.peer().address().empty()) return;
   v1::Peer& peer = *record_.mutable_peer();
   SetText(event.peer.address, kAddressMax, *peer.mutable_address());
   SetLowerText(event.peer.name, kNameMax, *peer.mutable_name());
@@ -402,7 +403,8 @@ void OpenSession::BecomeTombstone(absl::Time last_time) {
 }
 
 void OpenSession::Clear() {
-  // SessionRecord::Clear would free the messages that every record has.
+  // SessionRecord::Clear would free the messages that every record has, and
+  // their strings' memory.
   v1::SessionKey* key = record_.release_key();
   v1::Rank* rank = record_.release_rank();
   v1::TlsFacts* tls = record_.release_tls();
