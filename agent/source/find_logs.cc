@@ -22,6 +22,8 @@ bool IsGlob(std::string_view pattern) { return pattern.find_first_of("*?[") != s
 
 absl::StatusOr<std::vector<std::string>> Expand(const std::string& pattern) {
   glob_t matches = {};
+  // Not thread-safe only with GLOB_TILDE.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   const int error = ::glob(pattern.c_str(), 0, nullptr, &matches);
   std::vector<std::string> paths(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
   ::globfree(&matches);

@@ -26,7 +26,7 @@ class FileLogFollower final : public LogFollower {
   explicit FileLogFollower(LogFollowerOptions options)
       : options_(std::move(options)), buffer_(options_.line_bytes_max, options_.chunk_bytes) {}
 
-  absl::Status Begin(const LogStart& start);
+  absl::Status Begin(LogStart start);
 
   absl::StatusOr<ReadResult> Read(int64_t bytes_max, LineSink& sink) override;
   std::optional<v1::Cut> Position() const override;
@@ -53,6 +53,7 @@ class FileLogFollower final : public LogFollower {
   absl::StatusOr<std::vector<Place>> OpenAll();
   absl::StatusOr<bool> ResumeAt(const v1::Cut& cut, bool skip_older);
   absl::StatusOr<std::optional<Place>> FindNext();
+  void NoteWhatIsMissingBefore(const Place& next);
   absl::Status GoTo(Place place);
   void LeaveFile();
   bool ReturnToPrevious();
@@ -88,15 +89,15 @@ class FileLogFollower final : public LogFollower {
 
 // ---- Beginning
 
-absl::Status FileLogFollower::Begin(const LogStart& start) {
+absl::Status FileLogFollower::Begin(LogStart start) {
   // Tell at once when the live file can never be followed.
   if (absl::StatusOr<LogFile> live = LogFile::Open(options_.path);
       !live.ok() && !absl::IsNotFound(live.status())) {
     return live.status();
   }
   if (start.cut.has_value()) {
-    sought_ = start.cut;
-    return ResumeAt(*start.cut, /*skip_older=*/true).status();
+    sought_ = std::move(start.cut);
+    return ResumeAt(*sought_, /*skip_older=*/true).status();
   }
   if (start.from_oldest) return absl::OkStatus();
   absl::StatusOr<std::vector<Place>> files = OpenAll();
@@ -187,6 +188,7 @@ absl::StatusOr<ReadResult> FileLogFollower::Read(int64_t bytes_max, LineSink& si
     } else if (file_.has_value() && buffer_.has_partial_line()) {
       buffer_.EndLine();
     } else {
+      NoteWhatIsMissingBefore(**next);
       LeaveFile();
       if (absl::Status s = GoTo(**std::move(next)); !s.ok()) return s;
     }
@@ -286,6 +288,30 @@ absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext(
     MarkDone(place.file);
   }
   return std::nullopt;
+}
+
+// Reports what was written between `file_` and `next` and cannot be read any
+// more.  Compressing a file keeps its modification time.
+void FileLogFollower::NoteWhatIsMissingBefore(const Place& next) {
+  if (!file_.has_value()) return;
+  absl::StatusOr<FileStat> left = file_->Stat();
+  if (!left.ok()) return;
+  const absl::Time whole_seconds = absl::FromUnixSeconds(absl::ToUnixSeconds(left->modified));
+  // What removed a file that was being read may have removed younger ones too.
+  bool missing = left->links == 0;
+  int64_t bytes_min = 0;
+  for (const LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
+    if (!entry.suffix.compressed) continue;
+    const absl::Time modified = entry.stat.modified;
+    if (modified == left->modified || modified == whole_seconds) {
+      missing = bytes_min > 0;  // It was not removed but compressed.
+    } else if (modified > left->modified &&
+               (next.entry.live || modified < next.entry.stat.modified)) {
+      missing = true;
+      bytes_min += entry.stat.size;
+    }
+  }
+  if (missing) gaps_.push_back({v1::GAP_REASON_FILE_GONE, bytes_min});
 }
 
 void FileLogFollower::LeaveFile() {
@@ -399,7 +425,7 @@ int64_t FileLogFollower::BytesBehind() const {
 absl::StatusOr<std::unique_ptr<LogFollower>> LogFollower::Open(LogFollowerOptions options,
                                                                LogStart start) {
   auto follower = std::make_unique<FileLogFollower>(std::move(options));
-  if (absl::Status s = follower->Begin(start); !s.ok()) return s;
+  if (absl::Status s = follower->Begin(std::move(start)); !s.ok()) return s;
   return follower;
 }
 

@@ -4,7 +4,10 @@
 // The log's name is its path without rotation suffix.  Its files are told
 // apart by device, inode and a hash of the head that grows with the file; a
 // file that was copied (copytruncate) is found again by its content.  A
-// partial last line waits for its newline.  One thread only.
+// partial last line waits for its newline.
+//
+// Compressed files are not read; one that was compressed or removed before it
+// was read is a gap.  One thread only.
 
 #ifndef MXTALLY_AGENT_SOURCE_LOG_FOLLOWER_H_
 #define MXTALLY_AGENT_SOURCE_LOG_FOLLOWER_H_
@@ -31,7 +34,7 @@ struct LogFollowerOptions {
 
   // Files of the log besides the live one that the operator named (a glob that
   // matched rotated files), any order.  Read first, oldest first.
-  std::vector<std::string> older_paths;
+  std::vector<std::string> older_paths = {};
 
   // A longer line is skipped and counted.
   int64_t line_bytes_max = 64 * 1024;

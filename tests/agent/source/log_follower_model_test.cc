@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agent/source/log_follower.h"
@@ -145,6 +147,7 @@ class Model {
 };
 
 TEST(LogFollowerModelTest, EveryLineArrivesOnceAndInOrder) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets the environment.
   const char* given = std::getenv("MXTALLY_TEST_SEED");
   const uint64_t first =
       given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
@@ -157,6 +160,35 @@ TEST(LogFollowerModelTest, EveryLineArrivesOnceAndInOrder) {
     if (!testing::Test::HasFailure()) model.Finish();
     if (testing::Test::HasFailure()) return;
   }
+}
+
+// A writer that is rotated while the follower reads, on two threads.
+TEST(LogFollowerRaceTest, RotationByRenamingLosesNothing) {
+  constexpr int kLines = 20'000;
+  LogFolder folder;
+  absl::StatusOr<std::unique_ptr<LogFollower>> opened = LogFollower::Open(
+      {.path = folder.Path("mail.log"), .chunk_bytes = 4096}, {.from_oldest = true});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  std::thread writer([&folder] {
+    std::ofstream file;
+    for (int i = 0; i < kLines; ++i) {
+      if (i % 500 == 0) {
+        file.close();
+        if (i > 0) folder.Rename("mail.log", absl::StrCat("mail.log.", 1'000'000 - i));
+        file.open(folder.Path("mail.log"), std::ios::app);
+      }
+      file << "line " << i << std::endl;
+    }
+  });
+  RecordingSink sink;
+  while (sink.events.size() < kLines) {
+    absl::StatusOr<ReadResult> result = (*opened)->Read(1 << 20, sink);
+    // Names that change faster than they can be listed are tried again.
+    EXPECT_TRUE(result.ok() || absl::IsUnavailable(result.status())) << result.status();
+    if (testing::Test::HasFailure()) break;
+  }
+  writer.join();
+  for (int i = 0; i < kLines; ++i) ASSERT_EQ(sink.events.at(i), absl::StrCat("line ", i));
 }
 
 }  // namespace

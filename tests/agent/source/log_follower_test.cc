@@ -46,7 +46,8 @@ class LogFollowerTest : public ::testing::Test {
   LogFollowerTest() { options_.path = folder_.Path("mail.log"); }
 
   void Open(LogStart start = {}) {
-    absl::StatusOr<std::unique_ptr<LogFollower>> opened = LogFollower::Open(options_, start);
+    absl::StatusOr<std::unique_ptr<LogFollower>> opened =
+        LogFollower::Open(options_, std::move(start));
     ASSERT_TRUE(opened.ok()) << opened.status();
     follower_ = *std::move(opened);
   }
@@ -235,8 +236,8 @@ TEST_F(LogFollowerTest, NamedOlderFilesAreReadFirstOldestFirst) {
 }
 
 TEST_F(LogFollowerTest, FromOldestReadsEveryPlainFile) {
-  folder_.Append("mail.log.2", "a\n");
   folder_.Append("mail.log.3.gz", "compressed");
+  folder_.Append("mail.log.2", "a\n");
   folder_.Append("mail.log.1", "b\n");
   folder_.Append("mail.log.1.swp", "another file\n");
   folder_.Append("mail.log", "c\n");
@@ -377,14 +378,40 @@ TEST_F(LogFollowerTest, SeveralRotationsWhileStoppedAreReadInOrder) {
   EXPECT_THAT(ReadAll(), ElementsAre("a2", "b", "c"));
 }
 
-TEST_F(LogFollowerTest, RemovedFileIsReadToItsEnd) {
+TEST_F(LogFollowerTest, RemovedFileIsReadToItsEndAndWhatFollowedMayBeMissing) {
   folder_.Append("mail.log", "a\nb\n");
   Open();
   EXPECT_THAT(ReadLines(1), ElementsAre("a"));
   folder_.Remove("mail.log");
   EXPECT_THAT(ReadAll(), ElementsAre("b"));
   folder_.Append("mail.log", "c\n");
-  EXPECT_THAT(ReadAll(), ElementsAre("c"));
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>", "c"));
+}
+
+TEST_F(LogFollowerTest, CompressedFileThatWasNotReadIsAGap) {
+  folder_.Append("mail.log", "a\n");
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("a"));
+  folder_.Rename("mail.log", "mail.log.4");
+  folder_.Append("mail.log.3.gz", "packed");
+  folder_.Append("mail.log.2", "b\n");
+  folder_.Append("mail.log.1.gz", "packed as well");
+  folder_.Append("mail.log", "c\n");
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 6>", "b", "<gap FILE_GONE 14>", "c"));
+}
+
+TEST_F(LogFollowerTest, CompressedFileThatWasReadIsNoGap) {
+  folder_.Append("mail.log.2.gz", "packed earlier");
+  folder_.Append("mail.log", "a\n");
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("a"));
+  const auto modified = std::filesystem::last_write_time(folder_.Path("mail.log"));
+  folder_.Rename("mail.log", "mail.log.1");
+  folder_.Append("mail.log.1.gz", "packed");
+  std::filesystem::last_write_time(folder_.Path("mail.log.1.gz"), modified);
+  folder_.Remove("mail.log.1");
+  folder_.Append("mail.log", "b\n");
+  EXPECT_THAT(ReadAll(), ElementsAre("b"));
 }
 
 TEST_F(LogFollowerTest, CopyOfWhatWasReadIsNotReadAgain) {
@@ -449,6 +476,16 @@ TEST_F(LogFollowerTest, GapOfATruncationCountsWhatWasSeenAndNotHandedOn) {
   EXPECT_THAT(ReadAll(), IsEmpty());
   folder_.Append("mail.log", "b\n");
   EXPECT_THAT(ReadAll(), ElementsAre("b"));
+}
+
+TEST_F(LogFollowerTest, FileCutShortIsReadAgain) {
+  const std::string first(2000, '1');
+  const std::string second(2000, '2');
+  folder_.Append("mail.log", first + "\n" + second + "\n");
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre(first, second));
+  folder_.Truncate("mail.log", 2001);
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap TRUNCATED 0>", first));
 }
 
 TEST_F(LogFollowerTest, SeveralCopytruncatesDuringAPauseAreReadInOrder) {
