@@ -40,10 +40,20 @@ bool IsC1Control(std::string_view character) {
 
 bool IsPlain(char c) { return c >= ' ' && c < 0x7f && c != '@'; }
 
+// Looks at every character: without a way out the loop becomes vector code.
+template <typename Predicate>
+bool AllOf(std::string_view text, Predicate predicate) {
+  bool all = true;
+  for (const char c : text) all &= predicate(c);
+  return all;
+}
+
 }  // namespace
 
 void SetText(std::string_view text, size_t bytes_max, std::string& out) {
-  if (text.size() <= bytes_max && std::all_of(text.begin(), text.end(), IsPlain)) {
+  // What could be stored as it is, is stored again: most lines repeat the peer.
+  if (out == text) return;
+  if (text.size() <= bytes_max && AllOf(text, [](char c) { return IsPlain(c); })) {
     out.assign(text);
     return;
   }
@@ -60,12 +70,13 @@ void SetText(std::string_view text, size_t bytes_max, std::string& out) {
 }
 
 void SetLowerText(std::string_view text, size_t bytes_max, std::string& out) {
+  if (out == text) return;
   SetText(text, bytes_max, out);
-  absl::AsciiStrToLower(&out);
+  for (char& c : out) c = absl::ascii_tolower(c);
 }
 
 bool IsGraphic(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  return AllOf(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
 void AppendKeyHost(std::string_view host, std::string& out) {

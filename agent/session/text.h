@@ -10,8 +10,8 @@
 namespace mxtally {
 
 // Sets `out` to `text` with '?' for each '@', control character and byte that
-// is not UTF-8, cut to `bytes_max` where a character ends.  The memory of
-// `out` is reused.
+// is not UTF-8, cut to `bytes_max` where a character ends.  `out` is
+// empty or what an earlier call made of another text; its memory is reused.
 void SetText(std::string_view text, size_t bytes_max, std::string& out);
 
 // The same in lower case (ASCII), for names.
