@@ -61,17 +61,17 @@ struct Labels {
 // Permitted values for each label; an empty list permits all.  Text as stored,
 // numbers for enumerations; ciphers match by logged or registered name.
 struct LabelFilter {
-  std::vector<int> directions;
-  std::vector<std::string> services;
-  std::vector<int> peer_classes;
-  std::vector<int> tls_states;
-  std::vector<int> evidences;
-  std::vector<std::string> protocols;
-  std::vector<std::string> ciphers;
-  std::vector<std::string> kex_groups;
-  std::vector<std::string> signatures;
-  std::vector<int> trusts;
-  std::vector<int> handshakes;
+  std::vector<int> directions = {};
+  std::vector<std::string> services = {};
+  std::vector<int> peer_classes = {};
+  std::vector<int> tls_states = {};
+  std::vector<int> evidences = {};
+  std::vector<std::string> protocols = {};
+  std::vector<std::string> ciphers = {};
+  std::vector<std::string> kex_groups = {};
+  std::vector<std::string> signatures = {};
+  std::vector<int> trusts = {};
+  std::vector<int> handshakes = {};
 
   // Labels that have a restriction.
   LabelSet Used() const;

@@ -50,7 +50,7 @@ struct HostBatch {
   // Borrowed during the call.  Rejected sessions are already taken out.
   const v1::SessionBatch* batch = nullptr;
   // Sessions that were taken out, by hour of their key stamp where it has one.
-  std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour;
+  std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour = {};
 };
 
 // What became of a batch.
@@ -72,9 +72,9 @@ struct BatchOutcome {
 // What an agent's hello and statuses tell.
 struct HostSighting {
   std::string host;
-  std::string agent_version;  // Empty: unchanged.
-  std::string mta;            // Empty: unchanged.
-  std::vector<v1::LogStatus> logs;
+  std::string agent_version = {};  // Empty: unchanged.
+  std::string mta = {};            // Empty: unchanged.
+  std::vector<v1::LogStatus> logs = {};
 };
 
 // One statistics query, names resolved.  Filters: an empty list permits all.

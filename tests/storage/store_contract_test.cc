@@ -187,8 +187,8 @@ TEST_P(StoreContractTest, UnknownEnumValuesAreStoredAsTheyCame) {
 
 TEST_P(StoreContractTest, BatchesOfSeveralHostsCommitTogether) {
   const v1::SessionBatch batch = FirstBatch(CutAt(10, "2026-11-02T10:00:00Z"), {{}});
-  const std::vector<HostBatch> batches = {{.host = "mx1", .batch = &batch, .rejected_by_hour = {}},
-                                          {.host = "mx2", .batch = &batch, .rejected_by_hour = {}}};
+  const std::vector<HostBatch> batches = {{.host = "mx1", .batch = &batch},
+                                          {.host = "mx2", .batch = &batch}};
   const auto outcomes = store_->Commit(batches);
   ASSERT_TRUE(outcomes.ok()) << outcomes.status();
   ASSERT_EQ(outcomes->size(), 2u);

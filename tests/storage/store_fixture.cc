@@ -37,7 +37,7 @@ void StoreTest::Reopen() {
 }
 
 BatchOutcome StoreTest::Commit(const v1::SessionBatch& batch, const std::string& host) {
-  const HostBatch host_batch = {.host = host, .batch = &batch, .rejected_by_hour = {}};
+  const HostBatch host_batch = {.host = host, .batch = &batch};
   absl::StatusOr<std::vector<BatchOutcome>> outcomes = store_->Commit({&host_batch, 1});
   EXPECT_TRUE(outcomes.ok()) << outcomes.status();
   if (!outcomes.ok()) return {};
