@@ -1,0 +1,154 @@
+#include "agent/scan/input_log.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/parser/framer.h"
+#include "agent/source/rotation_name.h"
+#include "agent/source/scoped_fd.h"
+
+namespace mxtally {
+namespace {
+
+// The first stamp is looked for in so many bytes.
+constexpr size_t kHeadBytes = 64 * 1024;
+
+std::string ErrorText(const std::string& path, int error) {
+  return absl::StrCat(path, ": ", std::generic_category().message(error));
+}
+
+std::string ReadHead(int fd) {
+  std::string head(kHeadBytes, '\0');
+  const ssize_t bytes = ::pread(fd, head.data(), head.size(), 0);
+  head.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
+  return head;
+}
+
+std::optional<absl::Time> FirstTime(std::string_view head, const Framer& framer) {
+  while (!head.empty()) {
+    const size_t end = std::min(head.find('\n'), head.size());
+    if (const std::optional<absl::Time> time = framer.PeekTime(head.substr(0, end))) return time;
+    head.remove_prefix(std::min(end + 1, head.size()));
+  }
+  return std::nullopt;
+}
+
+// The folder and the name that the live file has.
+std::string LogName(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
+  const std::string name = absolute.filename().string();
+  return (absolute.parent_path() / name.substr(0, LiveNameLength(name))).string();
+}
+
+std::optional<absl::Time> DateInName(const std::string& path) {
+  const std::string name = std::filesystem::path(path).filename().string();
+  const std::optional<RotationSuffix> suffix =
+      ParseRotationSuffix(std::string_view(name).substr(LiveNameLength(name)));
+  return suffix ? suffix->date : std::nullopt;
+}
+
+class Finder {
+ public:
+  Finder(const InputLogOptions& options, std::vector<std::string>& errors)
+      : options_(options), errors_(errors) {}
+
+  void Add(const std::string& path) {
+    if (path == "-") {
+      if (std::exchange(standard_input_, true)) return;
+      AddTo("-", {.path = path, .reference_time = options_.reference_time.value_or(options_.now)});
+      return;
+    }
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0) return Fail(path, errno);
+    if (S_ISDIR(status.st_mode)) return Fail(path, EISDIR);
+    if (!known_.emplace(status.st_dev, status.st_ino).second) return;
+    if (!S_ISREG(status.st_mode)) {
+      AddTo(path, {.path = path, .reference_time = options_.reference_time.value_or(options_.now)});
+      return;
+    }
+    const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) return Fail(path, errno);
+    AddRegular(path, status, ReadHead(fd.get()));
+  }
+
+  std::vector<InputLog> TakeLogs() {
+    for (InputLog& log : logs_) {
+      // A file without any stamp goes by the date that it would get.
+      std::stable_sort(log.files.begin(), log.files.end(),
+                       [](const InputFile& a, const InputFile& b) {
+                         return a.first_time.value_or(a.reference_time) <
+                                b.first_time.value_or(b.reference_time);
+                       });
+    }
+    return std::move(logs_);
+  }
+
+ private:
+  void Fail(const std::string& path, int error) { errors_.push_back(ErrorText(path, error)); }
+
+  void AddRegular(const std::string& path, const struct stat& status, const std::string& head) {
+    const std::string compression = CompressionOf(head);
+    if (!compression.empty()) {
+      errors_.push_back(absl::StrCat(path, ": unsupported compression (", compression, ")"));
+      return;
+    }
+    InputFile file = {.path = path, .size = status.st_size};
+    file.reference_time = options_.reference_time.value_or(
+        DateInName(path).value_or(absl::TimeFromTimespec(status.st_mtim)));
+    file.first_time = FirstTime(
+        head, Framer({.time_zone = options_.time_zone, .reference_time = file.reference_time}));
+    AddTo(LogName(path), std::move(file));
+  }
+
+  void AddTo(const std::string& name, InputFile file) {
+    const auto [found, added] = index_.try_emplace(name, logs_.size());
+    if (added) logs_.emplace_back();
+    logs_[found->second].files.push_back(std::move(file));
+  }
+
+  const InputLogOptions& options_;
+  std::vector<std::string>& errors_;
+  bool standard_input_ = false;
+  std::set<std::pair<dev_t, ino_t>> known_;
+  std::map<std::string, size_t> index_;  // Name of a log -> place in `logs_`.
+  std::vector<InputLog> logs_;
+};
+
+}  // namespace
+
+std::vector<InputLog> FindInputLogs(const std::vector<std::string>& paths,
+                                    const InputLogOptions& options,
+                                    std::vector<std::string>& errors) {
+  Finder finder(options, errors);
+  for (const std::string& path : paths) finder.Add(path);
+  return finder.TakeLogs();
+}
+
+std::string CompressionOf(std::string_view head) {
+  static constexpr std::pair<std::string_view, const char*> kMagic[] = {
+      {"\x1f\x8b", "gzip"},
+      {std::string_view("\xfd\x37zXZ\0", 6), "xz"},
+      {"BZh", "bzip2"},
+      {"\x28\xb5\x2f\xfd", "zstd"},
+      {"\x04\x22\x4d\x18", "lz4"},
+      {"\x1f\x9d", "compress"},
+  };
+  for (const auto& [magic, name] : kMagic) {
+    if (head.starts_with(magic)) return name;
+  }
+  return "";
+}
+
+}  // namespace mxtally

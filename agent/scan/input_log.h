@@ -1,0 +1,51 @@
+// Which files to read, and in which order.
+
+#ifndef MXTALLY_AGENT_SCAN_INPUT_LOG_H_
+#define MXTALLY_AGENT_SCAN_INPUT_LOG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace mxtally {
+
+struct InputFile {
+  std::string path;  // "-" is standard input.
+  int64_t size = 0;  // 0 when it can be read once only, as a pipe.
+  // Decides the year of the first stamp.
+  absl::Time reference_time = absl::InfiniteFuture();
+  // First stamp; nullopt when none was found near the beginning, or when the
+  // file can be read once only.
+  std::optional<absl::Time> first_time = std::nullopt;
+};
+
+// Files that are rotations of one log, oldest first.
+struct InputLog {
+  std::vector<InputFile> files;
+};
+
+struct InputLogOptions {
+  absl::TimeZone time_zone = absl::UTCTimeZone();
+  // Replaces each file's own.
+  std::optional<absl::Time> reference_time = std::nullopt;
+  // Of standard input and pipes.
+  absl::Time now = absl::InfiniteFuture();
+};
+
+// Groups `paths` into logs by folder and name without rotation suffix, in the
+// order in which the logs were first named.  A file named twice is read once.
+// Files that cannot be read are left out; `errors` tells why, with their path.
+std::vector<InputLog> FindInputLogs(const std::vector<std::string>& paths,
+                                    const InputLogOptions& options,
+                                    std::vector<std::string>& errors);
+
+// "gzip" for a file that begins with `head` and is compressed; empty for others.
+std::string CompressionOf(std::string_view head);
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SCAN_INPUT_LOG_H_

@@ -1,0 +1,51 @@
+// Where a scan's sessions go: to the report's counts, and one by one to a stream.
+
+#ifndef MXTALLY_AGENT_SCAN_SESSION_SINK_H_
+#define MXTALLY_AGENT_SCAN_SESSION_SINK_H_
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+
+#include "absl/container/flat_hash_set.h"
+#include "agent/scan/scan_settings.h"
+#include "agent/scan/tally.h"
+#include "agent/session/assembler.h"
+#include "mxtally/v1/session.pb.h"
+
+namespace mxtally {
+
+// Sessions outside the time asked for are passed over, and so are those that
+// came before: logs may overlap.  One thread only.
+class SessionSink : public AssemblerObserver {
+ public:
+  // Both must outlive the sink.  `sessions_out` may be null.
+  SessionSink(const ScanSettings& settings, std::ostream* sessions_out)
+      : settings_(settings), sessions_out_(sessions_out) {}
+
+  void OnSession(const v1::SessionRecord& record) override;
+  void OnCutSession() override { ++lines_.cut_sessions; }
+  void OnEvictedSession() override { ++lines_.evicted_sessions; }
+
+  const DirectionTally& inbound() const { return inbound_; }
+  const DirectionTally& outbound() const { return outbound_; }
+  // What it counts is the sink's: *_sessions.
+  const LineReport& lines() const { return lines_; }
+
+ private:
+  bool IsNew(const v1::SessionKey& key);
+  void Print(const v1::SessionRecord& record);
+
+  const ScanSettings& settings_;
+  std::ostream* const sessions_out_;
+  DirectionTally inbound_;
+  DirectionTally outbound_;
+  LineReport lines_;
+  std::string json_;
+  // Hashes of 64 bits: of ten million sessions, two meet in one scan of 400,000.
+  absl::flat_hash_set<uint64_t> keys_;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SCAN_SESSION_SINK_H_

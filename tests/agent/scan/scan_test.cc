@@ -1,0 +1,433 @@
+#include "agent/scan/scan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "mxtally/v1/session.pb.h"
+
+namespace mxtally {
+namespace {
+
+using google::protobuf::Value;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr char kAdminLog[] = "tests/testdata/maillog-20131103";
+constexpr char kFailedLog[] = "tests/testdata/maillog-failed-20131103";
+
+class ScanTest : public testing::Test {
+ protected:
+  ScanTest() {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              (std::string("scan_test_") + info->name() + std::to_string(::getpid()));
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    options_.format = "json";
+    options_.time_zone = "UTC";
+    options_.reference_time = "2026-12-01";
+  }
+  ~ScanTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name) { return (folder_ / name).string(); }
+
+  std::string Write(const std::string& name, const std::string& content) {
+    std::ofstream(Path(name), std::ios::binary) << content;
+    return Path(name);
+  }
+
+  // A session of `pid` in the second `at` of an hour.
+  static std::string Session(int pid, const std::string& at, const std::string& counters,
+                             const std::string& address = "192.0.2.1") {
+    const std::string tag = "Nov  2 " + at + " mx1 postfix/smtpd[" + std::to_string(pid) + "]: ";
+    return tag + "connect from x[" + address + "]\n" + tag + "disconnect from x[" + address + "] " +
+           counters + "\n";
+  }
+  static std::string Plain(int pid, const std::string& at) {
+    return Session(pid, at, "ehlo=1 quit=1 commands=2");
+  }
+  static std::string Tls(int pid, const std::string& at) {
+    return Session(pid, at, "ehlo=2 starttls=1 mail=1 rcpt=1 data=1 quit=1 commands=7");
+  }
+
+  int Scan(const std::vector<std::string>& files) {
+    options_.files = files;
+    std::ostringstream out;
+    std::ostringstream err;
+    const int status = RunScan(options_, out, err);
+    out_ = out.str();
+    err_ = err.str();
+    report_.Clear();
+    if (options_.format == "json" && !options_.sessions && status != 2) {
+      EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(out_, &report_).ok()) << out_;
+    }
+    return status;
+  }
+
+  // The value at "inbound.by_cipher.0.cipher".
+  Value At(const std::string& path) {
+    Value value;
+    *value.mutable_struct_value() = report_;
+    std::istringstream keys(path);
+    for (std::string key; std::getline(keys, key, '.');) {
+      if (value.has_list_value()) {
+        value = Value(value.list_value().values(std::stoi(key)));
+      } else {
+        EXPECT_TRUE(value.struct_value().fields().contains(key)) << path;
+        value = Value(value.struct_value().fields().at(key));
+      }
+    }
+    return value;
+  }
+  double Number(const std::string& path) {
+    const Value value = At(path);
+    EXPECT_TRUE(value.has_number_value()) << path;
+    return value.number_value();
+  }
+  std::string Text(const std::string& path) { return At(path).string_value(); }
+  bool IsNull(const std::string& path) { return At(path).has_null_value(); }
+
+  // The records that --sessions printed.
+  std::vector<v1::SessionRecord> Records() {
+    std::vector<v1::SessionRecord> records;
+    std::istringstream lines(out_);
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(line, &records.emplace_back()).ok())
+          << line;
+    }
+    return records;
+  }
+
+  std::filesystem::path folder_;
+  ScanOptions options_;
+  std::string out_;
+  std::string err_;
+  google::protobuf::Struct report_;
+};
+
+TEST_F(ScanTest, AnswersTheAdminsQuestion) {
+  options_.reference_time = "";
+  options_.exclude_peers = {"monitor.example.com"};
+  ASSERT_EQ(Scan({kAdminLog}), 0);
+  EXPECT_EQ(err_, "");
+  EXPECT_EQ(Number("inbound.sessions"), 5927);
+  EXPECT_EQ(Number("inbound.tls_sessions"), 1141);
+  EXPECT_EQ(Number("inbound.plaintext_sessions"), 4786);
+  EXPECT_EQ(Number("inbound.failed_handshakes"), 0);
+  EXPECT_EQ(Number("inbound.unknown_sessions"), 0);
+  EXPECT_EQ(Number("inbound.open_sessions"), 0);
+  EXPECT_EQ(Number("inbound.tls_share"), 0.19251);
+  EXPECT_EQ(Text("inbound.by_service.0.service"), "smtpd");
+  EXPECT_EQ(Number("inbound.by_service.0.sessions"), 5927);
+  EXPECT_EQ(Number("inbound.by_service.0.tls_sessions"), 1141);
+  EXPECT_EQ(Text("inbound.by_protocol.0.protocol"), "TLSv1");
+  EXPECT_EQ(Number("inbound.by_protocol.0.sessions"), 628);
+  EXPECT_EQ(Text("inbound.by_cipher.0.cipher"), "AES256-SHA");
+  EXPECT_EQ(Text("inbound.by_cipher.0.iana"), "TLS_RSA_WITH_AES_256_CBC_SHA");
+  EXPECT_EQ(Number("inbound.by_cipher.0.sessions"), 300);
+  EXPECT_EQ(Text("inbound.by_peer_class.0.peer_class"), "EXTERNAL");
+  EXPECT_EQ(Number("inbound.by_peer_class.0.sessions"), 5927);
+  EXPECT_EQ(Text("inbound.by_peer_class.1.peer_class"), "EXCLUDED");
+  EXPECT_EQ(Text("window.start"), "2013-11-02T04:02:01Z");
+}
+
+TEST_F(ScanTest, FailedHandshakesAreNotTls) {
+  options_.reference_time = "";
+  ASSERT_EQ(Scan({kFailedLog}), 0);
+  EXPECT_EQ(Number("inbound.failed_handshakes"), 40);
+  EXPECT_EQ(Number("inbound.sessions"),
+            Number("inbound.tls_sessions") + Number("inbound.plaintext_sessions") +
+                Number("inbound.failed_handshakes") + Number("inbound.unknown_sessions"));
+}
+
+TEST_F(ScanTest, BothDirectionsAreThereWhenThereIsNothing) {
+  ASSERT_EQ(Scan({Write("maillog", "")}), 0);
+  for (const std::string direction : {"inbound", "outbound"}) {
+    for (const char* count : {"sessions", "tls_sessions", "plaintext_sessions", "failed_handshakes",
+                              "unknown_sessions", "open_sessions", "messages", "tls_messages"}) {
+      EXPECT_EQ(Number(direction + "." + count), 0) << count;
+    }
+    EXPECT_TRUE(IsNull(direction + ".tls_share"));
+    EXPECT_TRUE(IsNull(direction + ".message_tls_share"));
+    for (const char* rows : {"by_service", "by_protocol", "by_cipher", "by_peer_class"}) {
+      EXPECT_TRUE(At(direction + "." + rows).has_list_value()) << rows;
+    }
+  }
+  for (const char* count : {"read", "parsed", "ignored", "unrecognized", "oversized"}) {
+    EXPECT_EQ(Number(std::string("lines.") + count), 0);
+  }
+  EXPECT_TRUE(IsNull("window.start"));
+}
+
+TEST_F(ScanTest, EveryLineIsCountedOnce) {
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + "no header\n" +
+                                       "Nov  2 04:00:01 mx1 dovecot: x\n" +
+                                       "Nov  2 04:00:01 mx1 postfix/smtpd[1]: what is this\n" +
+                                       std::string(100'000, 'x') + "\n")}),
+            0);
+  EXPECT_EQ(Number("lines.read"), 6);
+  EXPECT_EQ(Number("lines.parsed"), 2);
+  EXPECT_EQ(Number("lines.ignored"), 2);
+  EXPECT_EQ(Number("lines.unrecognized"), 1);
+  EXPECT_EQ(Number("lines.oversized"), 1);
+}
+
+TEST_F(ScanTest, SharesHaveTheirOwnUnits) {
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + Plain(1, "04:00:01") +
+                                       Plain(1, "04:00:02") + Tls(1, "04:00:03"))}),
+            0);
+  EXPECT_EQ(Number("inbound.tls_share"), 0.25);
+  EXPECT_EQ(Number("inbound.messages"), 1);
+  EXPECT_EQ(Number("inbound.tls_messages"), 1);
+  EXPECT_EQ(Number("inbound.message_tls_share"), 1);
+}
+
+TEST_F(ScanTest, LastLineMayLackItsEnd) {
+  std::string text = Plain(1, "04:00:00");
+  text.pop_back();
+  ASSERT_EQ(Scan({Write("maillog", text)}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+  EXPECT_EQ(Number("lines.read"), 2);
+}
+
+TEST_F(ScanTest, OpenSessionsAreApart) {
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") +
+                                       "Nov  2 04:00:01 mx1 postfix/smtpd[1]: connect from "
+                                       "x[192.0.2.1]\n")}),
+            0);
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+  EXPECT_EQ(Number("inbound.open_sessions"), 1);
+}
+
+TEST_F(ScanTest, SessionsThatBeganBeforeTheLogAreCut) {
+  ASSERT_EQ(Scan({Write("maillog",
+                        "Nov  2 04:00:01 mx1 postfix/smtpd[1]: disconnect from "
+                        "x[192.0.2.1] ehlo=1 commands=1\n")}),
+            0);
+  EXPECT_EQ(Number("inbound.sessions"), 0);
+  EXPECT_EQ(Number("lines.cut_sessions"), 1);
+}
+
+// Files.
+
+TEST_F(ScanTest, SessionAcrossARotationIsOne) {
+  const std::string older =
+      Write("maillog.1", "Nov  2 04:00:00 mx1 postfix/smtpd[1]: connect from x[192.0.2.1]\n");
+  const std::string newer = Write("maillog",
+                                  "Nov  2 04:00:09 mx1 postfix/smtpd[1]: disconnect from "
+                                  "x[192.0.2.1] ehlo=1 quit=1 commands=2\n");
+  for (const auto& files : {std::vector{older, newer}, std::vector{newer, older}}) {
+    ASSERT_EQ(Scan(files), 0);
+    EXPECT_EQ(Number("inbound.sessions"), 1);
+    EXPECT_EQ(Number("inbound.open_sessions"), 0);
+    EXPECT_EQ(Number("lines.cut_sessions"), 0);
+  }
+}
+
+TEST_F(ScanTest, CopyOfALogIsNotCountedAgain) {
+  const std::string text = Plain(1, "04:00:00") + Tls(2, "04:00:01");
+  ASSERT_EQ(Scan({Write("mail.log", text), Write("syslog", text)}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 2);
+  EXPECT_EQ(Number("lines.duplicate_sessions"), 2);
+}
+
+TEST_F(ScanTest, UnreadableFileIsNamedAndTheRestReported) {
+  ASSERT_EQ(Scan({Path("missing"), Write("maillog", Plain(1, "04:00:00")),
+                  Write("maillog.2.gz", "\x1f\x8b\x08")}),
+            1);
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+  EXPECT_THAT(err_, HasSubstr(Path("missing") + ": No such file or directory\n"));
+  EXPECT_THAT(err_, HasSubstr(Path("maillog.2.gz") + ": unsupported compression (gzip)\n"));
+}
+
+TEST_F(ScanTest, ReadsStandardInput) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string text = Plain(1, "04:00:00");
+  ASSERT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  options_.standard_input = ends[0];
+  EXPECT_EQ(Scan({"-"}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+  ::close(ends[0]);
+}
+
+TEST_F(ScanTest, CompressedStandardInputIsRefused) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "BZh91AY", 7), 7);
+  ::close(ends[1]);
+  options_.standard_input = ends[0];
+  EXPECT_EQ(Scan({"-"}), 1);
+  EXPECT_THAT(err_, HasSubstr("unsupported compression (bzip2)"));
+  ::close(ends[0]);
+}
+
+TEST_F(ScanTest, YearsFollowEachFilesOwnDate) {
+  options_.reference_time = "";
+  ASSERT_EQ(Scan({Write("maillog-20131103", Plain(1, "04:00:00"))}), 0);
+  EXPECT_EQ(Text("window.start"), "2013-11-02T04:00:00Z");
+  ASSERT_EQ(Scan({Write("maillog-20231103", Plain(1, "04:00:00")), Path("maillog-20131103")}), 0);
+  EXPECT_EQ(Text("window.start"), "2013-11-02T04:00:00Z");
+  EXPECT_EQ(Text("window.end"), "2023-11-02T04:00:00Z");
+  EXPECT_EQ(Number("inbound.sessions"), 2);
+}
+
+TEST_F(ScanTest, StandardInputIsDatedByTheClock) {
+  options_.reference_time = "";
+  options_.now = [] { return absl::FromUnixSeconds(1'500'000'000); };  // 2017-07-14
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string text = Plain(1, "04:00:00");
+  ASSERT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  options_.standard_input = ends[0];
+  EXPECT_EQ(Scan({"-"}), 0);
+  EXPECT_EQ(Text("window.start"), "2016-11-02T04:00:00Z");
+  ::close(ends[0]);
+}
+
+// Options.
+
+TEST_F(ScanTest, TimeZoneIsThatOfStampsWithoutOne) {
+  options_.time_zone = "Europe/Amsterdam";
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00"))}), 0);
+  EXPECT_EQ(Text("window.start"), "2026-11-02T03:00:00Z");
+}
+
+TEST_F(ScanTest, SinceAndUntilAreAboutTheSessionsBeginning) {
+  const std::string log = Write("maillog", Plain(1, "04:00:00") + Plain(1, "04:00:01") +
+                                               Plain(1, "04:00:02") + Plain(1, "04:00:03"));
+  options_.since = "2026-11-02T04:00:01Z";
+  options_.until = "2026-11-02T05:00:03+01:00";
+  ASSERT_EQ(Scan({log}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 2);
+  EXPECT_EQ(Number("inbound.by_peer_class.0.sessions"), 2);
+  EXPECT_EQ(Number("lines.read"), 8);
+  EXPECT_EQ(Text("window.start"), "2026-11-02T04:00:01Z");
+  EXPECT_EQ(Text("window.end"), "2026-11-02T04:00:03Z");
+
+  options_.since = "2026-11-03";
+  options_.until = "";
+  ASSERT_EQ(Scan({log}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 0);
+  EXPECT_TRUE(IsNull("window.start"));
+}
+
+TEST_F(ScanTest, PeerClassChoosesWhatIsCounted) {
+  const std::string log =
+      Write("maillog", Session(1, "04:00:00", "commands=0/0") +
+                           Session(1, "04:00:01", "commands=0/0", "127.0.0.1") +
+                           Session(1, "04:00:02", "commands=0/0", "198.51.100.7"));
+  options_.exclude_peers = {"198.51.100.0/24"};
+  for (const auto& [peer_class, sessions] :
+       {std::pair{"external", 1}, {"loopback", 1}, {"excluded", 1}, {"all", 3}}) {
+    options_.peer_class = peer_class;
+    ASSERT_EQ(Scan({log}), 0);
+    EXPECT_EQ(Number("inbound.sessions"), sessions) << peer_class;
+    EXPECT_EQ(At("inbound.by_peer_class").list_value().values_size(), 3);
+  }
+}
+
+TEST_F(ScanTest, SessionsArePrintedOnePerLine) {
+  options_.sessions = true;
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + Tls(2, "04:00:01") +
+                                       Session(3, "04:00:02", "commands=0/0", "127.0.0.1"))}),
+            0);
+  const std::vector<v1::SessionRecord> records = Records();
+  ASSERT_EQ(records.size(), 2);
+  EXPECT_EQ(records[0].key().host(), "mx1");
+  EXPECT_EQ(records[0].key().tag(), "postfix/smtpd[1]");
+  EXPECT_EQ(records[0].tls().state(), v1::TLS_STATE_PLAINTEXT);
+  EXPECT_EQ(records[1].tls().state(), v1::TLS_STATE_ESTABLISHED);
+  EXPECT_EQ(records[1].messages(), 1);
+}
+
+TEST_F(ScanTest, HostsOfACentralLogAreKeptApart) {
+  options_.sessions = true;
+  ASSERT_EQ(Scan({Write("maillog",
+                        "Nov  2 04:00:00 mx1 postfix/smtpd[1]: connect from x[192.0.2.1]\n"
+                        "Nov  2 04:00:00 mx2 postfix/smtpd[1]: connect from x[192.0.2.1]\n"
+                        "Nov  2 04:00:00 mx1 postfix/smtpd[1]: disconnect from x[192.0.2.1]\n"
+                        "Nov  2 04:00:00 mx2 postfix/smtpd[1]: disconnect from x[192.0.2.1]\n")}),
+            0);
+  std::vector<std::string> hosts;
+  for (const v1::SessionRecord& record : Records()) hosts.push_back(record.key().host());
+  EXPECT_THAT(hosts, ElementsAre("mx1", "mx2"));
+}
+
+TEST_F(ScanTest, WrongOptionsAreNamed) {
+  const std::string log = Write("maillog", Plain(1, "04:00:00"));
+  const auto error_of = [&](auto change) {
+    const ScanOptions saved = options_;
+    change(options_);
+    EXPECT_EQ(Scan({log}), 2);
+    EXPECT_EQ(out_, "");
+    options_ = saved;
+    return err_;
+  };
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.format = "xml"; }), HasSubstr("--format: \"xml\""));
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.since = "soon"; }), HasSubstr("--since: \"soon\""));
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.until = "x"; }), HasSubstr("--until"));
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.reference_time = "x"; }),
+              HasSubstr("--reference-time"));
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.time_zone = "Mars/Olympus"; }),
+              HasSubstr("--time-zone: \"Mars/Olympus\""));
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.exclude_peers = {"not a peer"}; }),
+              HasSubstr("--exclude-peer"));
+  EXPECT_THAT(error_of([](ScanOptions& o) { o.peer_class = "friends"; }),
+              HasSubstr("--peer-class: \"friends\""));
+  EXPECT_EQ(Scan({}), 2);
+}
+
+TEST_F(ScanTest, TableShowsTheShareWithItsNumbers) {
+  options_.format = "table";
+  options_.reference_time = "";
+  options_.exclude_peers = {"monitor.example.com"};
+  ASSERT_EQ(Scan({kAdminLog}), 0);
+  EXPECT_THAT(out_, HasSubstr("19.25 %  (1141 of 5927)"));
+  EXPECT_THAT(out_, HasSubstr("AES256-SHA"));
+  EXPECT_LT(out_.find(" AES256-SHA"), out_.find(" RC4-SHA"));
+  EXPECT_THAT(out_, Not(HasSubstr("\033")));
+}
+
+TEST_F(ScanTest, CsvHasOneNumberPerLine) {
+  options_.format = "csv";
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + Tls(2, "04:00:01"))}), 0);
+  EXPECT_THAT(out_, HasSubstr("direction,measure,label,value\n"));
+  EXPECT_THAT(out_, HasSubstr("inbound,sessions,,2\n"));
+  EXPECT_THAT(out_, HasSubstr("inbound,tls_share,,0.5\n"));
+  EXPECT_THAT(out_, HasSubstr("outbound,tls_share,,\n"));
+  EXPECT_THAT(out_, HasSubstr("inbound,service_tls_sessions,smtpd,1\n"));
+  EXPECT_THAT(out_, HasSubstr(",lines,read,4\n"));
+}
+
+TEST_F(ScanTest, LongWorkTellsHowFarItIsAndClearsTheLine) {
+  int64_t seconds = 0;
+  options_.show_progress = true;
+  options_.now = [&seconds] { return absl::FromUnixSeconds(1'800'000'000 + seconds++); };
+  ASSERT_EQ(Scan({kAdminLog}), 0);
+  EXPECT_THAT(err_, HasSubstr(" of 3 MB, "));
+  EXPECT_THAT(err_, testing::EndsWith("\r\033[K"));
+}
+
+TEST_F(ScanTest, ShortWorkIsSilent) {
+  options_.show_progress = true;
+  options_.now = [] { return absl::FromUnixSeconds(1'800'000'000); };
+  ASSERT_EQ(Scan({kAdminLog}), 0);
+  EXPECT_THAT(err_, IsEmpty());
+}
+
+}  // namespace
+}  // namespace mxtally
