@@ -1,0 +1,308 @@
+#include "server/completeness/completeness.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/completeness/findings.h"
+
+namespace mxtally {
+namespace {
+
+// Bounds of completeness.proto.
+constexpr size_t kReasonsMax = 100;
+constexpr int kListMax = 1000;
+
+std::string Stamp(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+absl::Time ToTime(const google::protobuf::Timestamp& stamp) {
+  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
+}
+
+void SetTime(absl::Time time, google::protobuf::Timestamp* stamp) {
+  stamp->set_seconds(absl::ToUnixSeconds(time));
+  stamp->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(stamp->seconds())) /
+                                        absl::Nanoseconds(1)));
+}
+
+// The gaps of one log.  A gap of which one side is not known is taken to be a
+// point: it is listed, but hides nothing else.
+IntervalSet GapsOf(const HostCoverage& host, const std::string& log) {
+  std::vector<Interval> gaps;
+  for (const v1::HostGap& gap : host.gaps) {
+    if (gap.log() != log || !gap.has_start_time() || !gap.has_end_time()) continue;
+    gaps.push_back({ToTime(gap.start_time()), ToTime(gap.end_time())});
+  }
+  return Union(std::move(gaps));
+}
+
+absl::Time EndOfHour(absl::Time time) {
+  return absl::UnixEpoch() + absl::Ceil(time - absl::UnixEpoch(), absl::Hours(1));
+}
+
+// What was read of a log; gaps are not taken out.
+IntervalSet ReadOf(const HostCoverage::Log& log) {
+  std::vector<Interval> read;
+  for (const auto& [start, end] : log.covered) {
+    const absl::Time quiet_until =
+        std::min(EndOfHour(end), log.caught_up.value_or(absl::InfinitePast()));
+    read.push_back({start, std::max(end, quiet_until)});
+  }
+  return Union(std::move(read));
+}
+
+enum class HostKind { kReporting, kLagging, kSilent };
+
+// What one host adds to the answer.
+struct HostView {
+  HostKind kind = HostKind::kReporting;
+  // Up to where the log was read that is furthest behind, if one is.
+  absl::Time read_until = absl::InfiniteFuture();
+  // What was read, over all logs, cut to the window.
+  IntervalSet read;
+  // Whether nothing within the window was left out.
+  bool whole = true;
+  std::vector<std::string> reasons;
+};
+
+// Builds the answer host by host.
+class Assessment {
+ public:
+  Assessment(const Interval& window, absl::Time now, const CompletenessOptions& options)
+      : window_(window), now_(now), options_(options) {}
+
+  void AddHost(const HostCoverage& host);
+  void AddUnknownHost(const std::string& name) {
+    Reason(absl::StrCat("host ", name, " is not known"));
+  }
+  v1::Completeness Finish(bool any_known) &&;
+
+ private:
+  bool Expected(const HostCoverage& host) const;
+  absl::Time NeededEnd(const HostCoverage& host) const;
+  HostView View(const HostCoverage& host) const;
+  // Whether this log was read up to the needed end.
+  bool AddLog(const HostCoverage& host, const HostCoverage::Log& log, HostView& view) const;
+  void AddKind(const HostCoverage& host, const HostView& view);
+  void AddFinding(v1::HostFinding finding);
+  void AddGaps(const HostCoverage& host);
+  void AddExceptions(const v1::ExceptionCounts& counts);
+  void ExplainExceptions();
+  void Reason(std::string reason) {
+    if (reasons_.size() < kReasonsMax) reasons_.push_back(std::move(reason));
+    ++reason_count_;
+  }
+
+  const Interval window_;
+  const absl::Time now_;
+  const CompletenessOptions options_;
+
+  v1::Completeness answer_;
+  int64_t expected_ = 0;
+  int64_t reporting_ = 0;
+  std::vector<v1::HostGap> gaps_;
+  std::vector<std::string> reasons_;
+  size_t reason_count_ = 0;
+  std::optional<Interval> data_;
+};
+
+bool Assessment::Expected(const HostCoverage& host) const {
+  const absl::Time until = host.expected_until.value_or(absl::InfiniteFuture());
+  return host.expected_from < std::min({window_.end, now_, until}) && until > window_.start;
+}
+
+absl::Time Assessment::NeededEnd(const HostCoverage& host) const {
+  return std::min(
+      {window_.end, now_ - options_.lag_max, host.expected_until.value_or(absl::InfiniteFuture())});
+}
+
+HostView Assessment::View(const HostCoverage& host) const {
+  HostView view;
+  bool to_the_end = !host.logs.empty();
+  for (const HostCoverage::Log& log : host.logs) {
+    to_the_end = AddLog(host, log, view) && to_the_end;
+  }
+  view.read = Clip(Union(std::move(view.read)), window_);
+  if (!to_the_end) {
+    view.kind =
+        host.last_seen < now_ - options_.silent_after ? HostKind::kSilent : HostKind::kLagging;
+  }
+  return view;
+}
+
+bool Assessment::AddLog(const HostCoverage& host, const HostCoverage::Log& log,
+                        HostView& view) const {
+  const IntervalSet gaps = GapsOf(host, log.log);
+  const IntervalSet covered = Difference(ReadOf(log), gaps);
+  view.read.insert(view.read.end(), covered.begin(), covered.end());
+
+  const absl::Time needed_end = NeededEnd(host);
+  const Interval needed{
+      std::max({window_.start, host.expected_from, log.covered_from.value_or(window_.start)}),
+      needed_end};
+  const IntervalSet missing = Difference(Union({needed}), covered);
+  view.whole = view.whole && missing.empty();
+
+  const bool at_end = log.caught_up.has_value() && *log.caught_up >= needed_end;
+  const bool ever_read = log.covered_from.has_value() || !log.covered.empty();
+  const bool to_the_end =
+      at_end || (ever_read && (missing.empty() || missing.back().end < needed_end));
+  if (!to_the_end) {
+    const absl::Time until = missing.empty() ? window_.start : missing.back().start;
+    view.read_until = std::min(view.read_until, until);
+  }
+
+  for (const Interval& hole : Difference(missing, gaps)) {
+    if (!to_the_end && hole.end == needed_end) continue;  // Told as lagging or silent.
+    view.reasons.push_back(absl::StrCat("log ", log.log, " of host ", host.host,
+                                        " was not read from ", Stamp(hole.start), " to ",
+                                        Stamp(hole.end)));
+  }
+  if (log.oldest_open.has_value() && *log.oldest_open >= window_.start &&
+      *log.oldest_open < std::min(window_.end, now_ - options_.open_max)) {
+    view.reasons.push_back(absl::StrCat("a session of host ", host.host, " is open since ",
+                                        Stamp(*log.oldest_open), " and counts when it ends"));
+  }
+  return to_the_end;
+}
+
+void Assessment::AddHost(const HostCoverage& host) {
+  // Exceptions and gaps count wherever they are, also of a host that is not expected any more.
+  AddExceptions(host.exceptions);
+  AddGaps(host);
+  HostView view = View(host);
+  if (!view.read.empty()) {
+    if (!data_.has_value()) data_ = view.read.front();
+    data_->start = std::min(data_->start, view.read.front().start);
+    data_->end = std::max(data_->end, view.read.back().end);
+  }
+  if (Expected(host)) {
+    ++expected_;
+    AddKind(host, view);
+    for (std::string& reason : view.reasons) Reason(std::move(reason));
+  }
+  for (v1::HostFinding& finding : LogFindings(host)) AddFinding(std::move(finding));
+}
+
+void Assessment::AddKind(const HostCoverage& host, const HostView& view) {
+  if (view.kind == HostKind::kReporting) {
+    ++reporting_;
+    if (view.whole && host.sessions == 0 && answer_.quiet_hosts_size() < kListMax) {
+      answer_.add_quiet_hosts(host.host);
+    }
+    return;
+  }
+  const std::string read = !host.logs.empty() && view.read_until > window_.start
+                               ? absl::StrCat("is read until ", Stamp(view.read_until))
+                               : "is not read within the window";
+  if (view.kind == HostKind::kSilent) {
+    if (answer_.silent_hosts_size() < kListMax) answer_.add_silent_hosts(host.host);
+    Reason(absl::StrCat("host ", host.host, " ", read, ", and was last heard of at ",
+                        Stamp(host.last_seen)));
+    AddFinding(SilentFinding(host.host, host.last_seen));
+  } else {
+    if (answer_.lagging_hosts_size() < kListMax) answer_.add_lagging_hosts(host.host);
+    Reason(absl::StrCat("host ", host.host, " ", read));
+    AddFinding(LaggingFinding(host.host));
+  }
+}
+
+void Assessment::AddFinding(v1::HostFinding finding) {
+  if (answer_.findings_size() < kListMax) *answer_.add_findings() = std::move(finding);
+}
+
+void Assessment::AddGaps(const HostCoverage& host) {
+  for (const v1::HostGap& gap : host.gaps) {
+    std::string reason = absl::StrCat("log ", gap.log(), " of host ", host.host,
+                                      " misses at least ", gap.bytes_min(), " bytes");
+    if (gap.has_start_time()) absl::StrAppend(&reason, " from ", Stamp(ToTime(gap.start_time())));
+    if (gap.has_end_time()) absl::StrAppend(&reason, " to ", Stamp(ToTime(gap.end_time())));
+    Reason(std::move(reason));
+    gaps_.push_back(gap);
+  }
+}
+
+void Assessment::AddExceptions(const v1::ExceptionCounts& counts) {
+  v1::ExceptionCounts& sum = *answer_.mutable_exceptions();
+  sum.set_cut_sessions(sum.cut_sessions() + counts.cut_sessions());
+  sum.set_evicted_sessions(sum.evicted_sessions() + counts.evicted_sessions());
+  sum.set_rejected_sessions(sum.rejected_sessions() + counts.rejected_sessions());
+  sum.set_sealed_sessions(sum.sealed_sessions() + counts.sealed_sessions());
+  sum.set_key_conflicts(sum.key_conflicts() + counts.key_conflicts());
+  sum.set_oversized_lines(sum.oversized_lines() + counts.oversized_lines());
+  sum.set_unrecognized_lines(sum.unrecognized_lines() + counts.unrecognized_lines());
+  sum.set_foreign_host_lines(sum.foreign_host_lines() + counts.foreign_host_lines());
+  sum.set_folded_sessions(sum.folded_sessions() + counts.folded_sessions());
+}
+
+void Assessment::ExplainExceptions() {
+  const v1::ExceptionCounts& sum = answer_.exceptions();
+  const std::pair<int64_t, absl::string_view> explained[] = {
+      {sum.cut_sessions(), "sessions began before the reading did and are not counted"},
+      {sum.evicted_sessions(), "sessions were given up before their end"},
+      {sum.rejected_sessions(), "session records failed validation"},
+      {sum.sealed_sessions(), "session records came for days that were closed"},
+      {sum.key_conflicts(), "session records contradict one with the same key"},
+      {sum.oversized_lines(), "lines were longer than the agent's limit"},
+      {sum.unrecognized_lines(), "lines of a mail server were not understood"},
+      {sum.foreign_host_lines(), "lines of other hosts were in the logs and are not counted"},
+      {sum.folded_sessions(), "sessions have their labels folded into \"other\""},
+  };
+  for (const auto& [count, meaning] : explained) {
+    if (count != 0) Reason(absl::StrCat(count, " ", meaning));
+  }
+}
+
+v1::Completeness Assessment::Finish(bool any_known) && {
+  AddExceptions({});  // All fields present, also without a host.
+  ExplainExceptions();
+  if (!any_known) {
+    Reason("no host is known");
+  } else if (expected_ == 0) {
+    Reason("no host was known in this window");
+  }
+
+  answer_.set_hosts_expected(expected_);
+  answer_.set_hosts_reporting(reporting_);
+  std::stable_sort(gaps_.begin(), gaps_.end(), [](const v1::HostGap& a, const v1::HostGap& b) {
+    return ToTime(a.start_time()) < ToTime(b.start_time());
+  });
+  if (gaps_.size() > kListMax) gaps_.resize(kListMax);
+  for (v1::HostGap& gap : gaps_) *answer_.add_gaps() = std::move(gap);
+  if (data_.has_value()) {
+    SetTime(data_->start, answer_.mutable_data_from());
+    SetTime(data_->end, answer_.mutable_data_to());
+  }
+
+  answer_.set_complete(reason_count_ == 0);
+  if (reason_count_ > kReasonsMax) {
+    reasons_.back() = absl::StrCat("and ", reason_count_ - kReasonsMax + 1, " more");
+  }
+  for (std::string& reason : reasons_) answer_.add_reasons(std::move(reason));
+  return std::move(answer_);
+}
+
+}  // namespace
+
+v1::Completeness CompletenessOf(absl::Span<const HostCoverage> hosts,
+                                absl::Span<const std::string> asked, const Interval& window,
+                                absl::Time now, const CompletenessOptions& options) {
+  Assessment assessment(window, now, options);
+  absl::flat_hash_set<absl::string_view> unknown(asked.begin(), asked.end());
+  for (const HostCoverage& host : hosts) {
+    unknown.erase(host.host);
+    assessment.AddHost(host);
+  }
+  for (const std::string& name : asked) {
+    if (unknown.erase(name) > 0) assessment.AddUnknownHost(name);
+  }
+  return std::move(assessment).Finish(!hosts.empty());
+}
+
+}  // namespace mxtally
