@@ -1,0 +1,140 @@
+#include "server/stats/tls_stats.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "server/completeness/completeness.h"
+#include "server/stats/fields.h"
+#include "server/stats/request.h"
+#include "server/stats/rows.h"
+#include "server/stats/time_window.h"
+
+namespace mxtally {
+namespace {
+
+// Clients take messages of 4 MiB unless told otherwise; completeness needs some of it.
+constexpr size_t kRowBytesMax = 3 << 20;
+
+absl::StatusOr<std::vector<StatsResult>> QueryPieces(const Store& store,
+                                                     const TlsStatsQuestion& question,
+                                                     const QueryGuard& guard) {
+  std::vector<StatsResult> results;
+  int64_t groups = 0;
+  StatsQuery query = question.query;
+  for (const ZonePiece& piece : question.pieces) {
+    query.start = piece.window.start;
+    query.end = piece.window.end;
+    query.bucket_offset = piece.offset;
+    absl::StatusOr<StatsResult> result = store.QueryStats(query, guard);
+    if (!result.ok()) return result.status();
+    groups += static_cast<int64_t>(result->rows.size());
+    if (groups > query.groups_max) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the answer has more than ", query.groups_max,
+                       " groups: ask for a shorter window, longer buckets or fewer labels"));
+    }
+    results.push_back(*std::move(result));
+  }
+  return results;
+}
+
+// Orders the rows and puts the first of them into `response`.
+void AddRows(const TlsStatsQuestion& question, std::vector<Row> rows,
+             v1::GetTlsStatsResponse& response) {
+  const size_t wanted = std::min(rows.size(), static_cast<size_t>(question.limit));
+  OrderRows(question.order_by, wanted, rows);
+  size_t bytes = 0;
+  size_t added = 0;
+  for (; added < wanted; ++added) {
+    v1::TlsStatsRow row = RowMessage(rows[added], question.query);
+    bytes += row.ByteSizeLong();
+    if (bytes > kRowBytesMax) break;
+    *response.add_rows() = std::move(row);
+  }
+  response.set_rows_omitted(static_cast<int64_t>(rows.size() - added));
+}
+
+// Counts the sessions of the peer classes that the filter leaves out.
+absl::Status AddOtherPeerClasses(const Store& store, const TlsStatsQuestion& question,
+                                 const QueryGuard& guard, v1::GetTlsStatsResponse& response) {
+  const std::vector<int>& permitted = question.query.filter.peer_classes;
+  if (permitted.empty()) return absl::OkStatus();
+  StatsQuery query;
+  query.start = question.window.start;
+  query.end = question.window.end;
+  query.hosts = question.query.hosts;
+  query.filter = question.query.filter;
+  query.filter.peer_classes.clear();
+  query.group_by.set(static_cast<size_t>(Label::kPeerClass));
+  absl::StatusOr<StatsResult> result = store.QueryStats(query, guard);
+  if (!result.ok()) return result.status();
+
+  const EnumNames& names = EnumNames::Of(Label::kPeerClass);
+  std::map<int, int64_t> sessions;
+  for (int i = 1; i < names.descriptor().value_count(); ++i) {
+    sessions[names.descriptor().value(i)->number()] = 0;  // Shown also without sessions.
+  }
+  for (const StatsRow& row : result->rows) {
+    sessions[row.labels.peer_class] += row.measures.sessions;
+  }
+  for (const int number : permitted) sessions.erase(number);
+  for (const auto& [number, count] : sessions) {
+    v1::PeerClassCount& other = *response.add_other_peer_classes();
+    other.set_peer_class(names.NameOf(number));
+    other.set_sessions(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddNewestHour(const Store& store, const TlsStatsQuestion& question,
+                           const QueryGuard& guard, v1::GetTlsStatsResponse& response) {
+  absl::StatusOr<std::optional<absl::Time>> newest =
+      store.NewestHour(question.query.hosts, question.query.filter, guard);
+  if (!newest.ok()) return newest.status();
+  if (newest->has_value()) {
+    response.mutable_newest_data_hour()->set_seconds(absl::ToUnixSeconds(**newest));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::GetTlsStatsResponse> AnswerTlsStats(const Store& store,
+                                                       const v1::GetTlsStatsRequest& request,
+                                                       absl::Time now, const QueryGuard& guard) {
+  absl::StatusOr<TlsStatsQuestion> question = ParseRequest(request, now);
+  if (!question.ok()) return question.status();
+
+  v1::GetTlsStatsResponse response;
+  response.set_effective_window(FormatWindow(question->window));
+
+  // Completeness is asked for first: what is committed after it can only make
+  // the rows better than it says.
+  absl::StatusOr<std::vector<HostCoverage>> coverage = store.QueryCoverage(
+      question->query.hosts, question->window.start, question->window.end, guard);
+  if (!coverage.ok()) return coverage.status();
+  *response.mutable_completeness() =
+      CompletenessOf(*coverage, question->query.hosts, question->window, now);
+
+  absl::StatusOr<std::vector<StatsResult>> results = QueryPieces(store, *question, guard);
+  if (!results.ok()) return results.status();
+  std::vector<Row> rows = FoldRows(*question, *results);
+  results->clear();
+  if (absl::Status s = guard(); !s.ok()) return s;
+
+  const Counts total = TotalOf(rows);
+  SetCounts(total, *response.mutable_total());
+  AddRows(*question, std::move(rows), response);
+  if (absl::Status s = AddOtherPeerClasses(store, *question, guard, response); !s.ok()) return s;
+  if (total.sessions == 0) {
+    if (absl::Status s = AddNewestHour(store, *question, guard, response); !s.ok()) return s;
+  }
+  return response;
+}
+
+}  // namespace mxtally
