@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "absl/status/statusor.h"
+#include "server/fleet/host_list.h"
+
 namespace mxtally {
 
 FleetService::FleetService(const Store& store, FleetServiceOptions options)
@@ -11,10 +14,13 @@ FleetService::FleetService(const Store& store, FleetServiceOptions options)
       pool_(options.pool) {}
 
 grpc::ServerUnaryReactor* FleetService::ListHosts(grpc::CallbackServerContext* context,
-                                                  const v1::ListHostsRequest*,
-                                                  v1::ListHostsResponse*) {
-  return pool_.Run(context, [this](const QueryGuard& guard) {
-    return store_.QueryCoverage({}, now_(), now_(), guard).status();
+                                                  const v1::ListHostsRequest* request,
+                                                  v1::ListHostsResponse* response) {
+  return pool_.Run(context, [this, request, response](const QueryGuard& guard) {
+    absl::StatusOr<v1::ListHostsResponse> answer =
+        AnswerListHosts(store_, *request, now_(), connected_, guard);
+    if (answer.ok()) *response = *std::move(answer);
+    return answer.status();
   });
 }
 

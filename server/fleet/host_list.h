@@ -1,0 +1,29 @@
+// Answers one ListHosts request.
+
+#ifndef MXTALLY_SERVER_FLEET_HOST_LIST_H_
+#define MXTALLY_SERVER_FLEET_HOST_LIST_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "mxtally/v1/fleet.pb.h"
+#include "storage/store.h"
+
+namespace mxtally {
+
+// Safe to call from any thread.  `guard` stops it.
+//
+// A host is silent when it was not heard of for a minute, and read up to now
+// when its watermark is at most a minute old.  What its log shows (such as
+// TLS_NOT_LOGGED) is judged by the last 24 hours.
+//   INVALID_ARGUMENT  too many names
+// and the errors of `guard` and `store`.
+absl::StatusOr<v1::ListHostsResponse> AnswerListHosts(
+    const Store& store, const v1::ListHostsRequest& request, absl::Time now,
+    const std::function<bool(const std::string&)>& connected, const QueryGuard& guard);
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_SERVER_FLEET_HOST_LIST_H_
