@@ -1,0 +1,51 @@
+// Options of the ingest service.
+
+#ifndef MXTALLY_SERVER_INGEST_INGEST_OPTIONS_H_
+#define MXTALLY_SERVER_INGEST_INGEST_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "server/ingest/writer.h"
+
+namespace mxtally {
+
+struct IngestOptions {
+  // Told to agents.
+  std::string server_version = {};
+
+  // Largest batch that agents are told to send, in serialized form.  The gRPC
+  // server should take messages of several times that, so that an agent which
+  // counts otherwise is not refused forever.
+  int64_t batch_bytes_max = int64_t{1} << 20;
+
+  // Shortest keepalive interval, told to agents; the gRPC server must permit it.
+  absl::Duration keepalive_min = absl::Seconds(10);
+
+  // Streams open at a time.  One costs some 100 KB with its connection.
+  int streams_max = 20'000;
+
+  // Bytes of one stream, in serialized form, that may be queued before the
+  // stream stops reading.  Larger: fewer pauses of a backlog, more memory.
+  int64_t stream_bytes_max = int64_t{4} << 20;
+
+  // Longest life of a stream, shortened by up to a tenth so that streams opened
+  // together do not end together.
+  absl::Duration stream_age_max = absl::Hours(1);
+
+  // Longest wait for the hello.
+  absl::Duration hello_wait_max = absl::Seconds(30);
+
+  // How long an agent is told to stay away, lengthened by up to as much again:
+  // when the server cannot take more now, and when the agent sent what this
+  // server cannot take at all.
+  absl::Duration retry_delay = absl::Seconds(5);
+  absl::Duration refusal_delay = absl::Minutes(1);
+
+  WriterOptions writer = {};
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_SERVER_INGEST_INGEST_OPTIONS_H_

@@ -1,0 +1,40 @@
+// What ingest has to tell besides its answers: counters and log lines for main,
+// evidence for tests.
+
+#ifndef MXTALLY_SERVER_INGEST_OBSERVER_H_
+#define MXTALLY_SERVER_INGEST_OBSERVER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/ingest/validate.h"
+#include "storage/store.h"
+
+namespace mxtally {
+
+// Called from several threads at once, never under a lock.  Must not block.
+class IngestObserver {
+ public:
+  virtual ~IngestObserver() = default;
+
+  // One transaction.  `outcome` is the sum over its batches.
+  virtual void OnCommitted(int64_t /*batches*/, int64_t /*bytes*/, const BatchOutcome& /*outcome*/,
+                           absl::Duration /*duration*/) {}
+
+  // The store refused batches, or a host's life sign.
+  virtual void OnStoreFailed(const absl::Status& /*status*/) {}
+
+  virtual void OnSessionRejected(const std::string& /*host*/, const Rejection& /*rejection*/) {}
+
+  // `streams_of_host` counts this one.
+  virtual void OnStreamOpened(const std::string& /*host*/, int /*streams_of_host*/) {}
+
+  // `host` is empty when the stream never told it.
+  virtual void OnStreamEnded(const std::string& /*host*/, const absl::Status& /*status*/) {}
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_SERVER_INGEST_OBSERVER_H_
