@@ -8,6 +8,7 @@
 #define MXTALLY_AGENT_PIPELINE_LOG_PIPELINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,12 @@ struct LogPipelineOptions {
   int64_t batch_bytes_max = 900 * 1024;
   // Log read for one batch at most: a log without sessions still moves its cut.
   int64_t batch_log_bytes_max = 8 * 1024 * 1024;
+
+  // Shortest wall-clock time between two snapshots away from the end of the
+  // log.  Larger values save work in a backlog and cost a longer re-read.
+  absl::Duration snapshot_interval_min = absl::Seconds(1);
+
+  std::function<absl::Time()> now = absl::Now;
 };
 
 struct PipelineBatch {

@@ -1,0 +1,167 @@
+#include "agent/pipeline/line_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "agent/parser/postfix.h"
+#include "agent/pipeline/timestamps.h"
+
+namespace mxtally {
+namespace {
+
+constexpr size_t kVersionBytesMax = 48;
+
+bool SameName(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return absl::ascii_tolower(x) == absl::ascii_tolower(y);
+         });
+}
+
+std::string_view FirstLabel(std::string_view host) { return host.substr(0, host.find('.')); }
+
+}  // namespace
+
+LineReader::LineReader(AssemblerOptions options, FramerOptions framer_options,
+                       BatchBuilder& builder)
+    : host_(options.host),
+      framer_options_(framer_options),
+      framer_(framer_options),
+      assembler_(std::move(options), *this),
+      builder_(builder) {}
+
+void LineReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
+  FramerState state;
+  if (checkpoint.framer().has_last_time()) {
+    state.last_time = FromTimestamp(checkpoint.framer().last_time());
+    state.utc_offset = absl::Seconds(checkpoint.framer().utc_offset_seconds());
+    builder_.SetTime(*state.last_time);
+  }
+  framer_ = Framer(framer_options_, state);
+  assembler_.Restore(checkpoint.assembler());
+  adopted_host_ = checkpoint.assembler().header_host();
+}
+
+void LineReader::Save(agent::v1::LogCheckpoint& checkpoint) const {
+  agent::v1::FramerState& framer = *checkpoint.mutable_framer();
+  framer.Clear();
+  if (framer_.state().last_time) {
+    *framer.mutable_last_time() = ToTimestamp(*framer_.state().last_time);
+    framer.set_utc_offset_seconds(
+        static_cast<int32_t>(absl::ToInt64Seconds(framer_.state().utc_offset)));
+  }
+  agent::v1::AssemblerState& assembler = *checkpoint.mutable_assembler();
+  assembler.Clear();
+  assembler_.Save(assembler);
+  assembler.set_header_host(adopted_host_);
+}
+
+void LineReader::ReadLine(std::string_view line, int64_t bytes) {
+  FramedLine frame;
+  const bool framed = framer_.Split(line, frame);
+  if (framed) builder_.SetTime(frame.time);
+
+  v1::LineCounts& counts = builder_.counts();
+  counts.set_read(counts.read() + 1);
+  counts.set_bytes(counts.bytes() + bytes);
+  if (!framed) {
+    counts.set_ignored(counts.ignored() + 1);
+    return;
+  }
+  if (!OwnHost(frame.host)) {
+    counts.set_ignored(counts.ignored() + 1);
+    counts.set_foreign_host(counts.foreign_host() + 1);
+    return;
+  }
+  switch (ParsePostfix(frame, event_)) {
+    case LineClass::kEvent:
+      CountEvent(event_, counts);
+      assembler_.Add(frame, event_);
+      return;
+    case LineClass::kUnrecognized:
+      counts.set_unrecognized(counts.unrecognized() + 1);
+      break;
+    case LineClass::kIgnored:
+    case LineClass::kNotMine:
+      counts.set_ignored(counts.ignored() + 1);
+      break;
+  }
+  assembler_.Tick(frame.time);
+}
+
+void LineReader::ReadOversizedLine(int64_t bytes) {
+  v1::LineCounts& counts = builder_.counts();
+  counts.set_read(counts.read() + 1);
+  counts.set_bytes(counts.bytes() + bytes);
+  counts.set_oversized(counts.oversized() + 1);
+}
+
+void LineReader::BeginFile(absl::Time reference_time) {
+  if (framer_.state().last_time) return;
+  framer_options_.reference_time = reference_time;
+  framer_ = Framer(framer_options_);
+}
+
+void LineReader::ReadGap(v1::GapReason reason, int64_t bytes_min) {
+  builder_.AddGap(reason, last_time(), bytes_min);
+  assembler_.OnGap();
+}
+
+void LineReader::OnSession(const v1::SessionRecord& record) {
+  v1::LineCounts& counts = builder_.counts();
+  counts.set_sessions(counts.sessions() + 1);
+  builder_.AddSession(record);
+}
+
+void LineReader::OnCutSession() {
+  v1::LineCounts& counts = builder_.counts();
+  counts.set_cut_sessions(counts.cut_sessions() + 1);
+}
+
+void LineReader::OnEvictedSession() {
+  v1::LineCounts& counts = builder_.counts();
+  counts.set_evicted_sessions(counts.evicted_sessions() + 1);
+}
+
+void LineReader::OnForgottenOrdinal() {
+  v1::LineCounts& counts = builder_.counts();
+  counts.set_forgotten_ordinals(counts.forgotten_ordinals() + 1);
+}
+
+bool LineReader::OwnHost(std::string_view header_host) {
+  if (header_host == last_host_ && !adopted_host_.empty()) return last_host_own_;
+  if (adopted_host_.empty()) adopted_host_ = std::string(header_host);
+  last_host_ = std::string(header_host);
+  last_host_own_ = host_.empty() || SameName(header_host, adopted_host_) ||
+                   SameName(FirstLabel(header_host), FirstLabel(host_));
+  return last_host_own_;
+}
+
+void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
+  counts.set_parsed(counts.parsed() + 1);
+  switch (event.type) {
+    case EventType::kTlsEstablished:
+    case EventType::kTlsSetup:
+    case EventType::kTlsFailed:
+    case EventType::kTlsLibraryProblem:
+    case EventType::kTlsRefusedAfterHandshake:
+    case EventType::kTlsRefusedBeforeHandshake:
+      counts.set_tls_lines(counts.tls_lines() + 1);
+      break;
+    case EventType::kDisconnect:
+      if (event.has_counters) counts.set_counter_lines(counts.counter_lines() + 1);
+      break;
+    case EventType::kInstanceBoundary:
+      if (!event.version.empty() && event.version.size() <= kVersionBytesMax &&
+          absl::c_all_of(event.version, [](char c) { return absl::ascii_isgraph(c); })) {
+        mta_ = absl::StrCat("Postfix ", std::string(event.version));
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace mxtally

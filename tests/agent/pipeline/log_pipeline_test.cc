@@ -1,0 +1,409 @@
+#include "agent/pipeline/log_pipeline.h"
+
+#include <filesystem>
+
+#include "agent/pipeline/timestamps.h"
+#include "tests/agent/pipeline/pipeline_fixture.h"
+
+namespace mxtally {
+namespace {
+
+using Batches = std::vector<v1::SessionBatch>;
+
+bool SameCut(const v1::Cut& a, const v1::Cut& b) {
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+TEST_F(PipelineTest, FirstReadingHasNoStartAndIsCounted) {
+  Session(10, 100);
+  const Batches batches = OpenAndDeliver();
+  ASSERT_EQ(batches.size(), 1);
+  EXPECT_FALSE(batches[0].has_start());
+  EXPECT_EQ(batches[0].end().offset(), std::filesystem::file_size(Path("mail.log")));
+  EXPECT_EQ(FromTimestamp(batches[0].end().log_time()), At(11));
+  EXPECT_EQ(FromTimestamp(batches[0].caught_up_time()), now_);
+  EXPECT_EQ(batches[0].log(), Path("mail.log"));
+  EXPECT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.total().read(), 2);
+  EXPECT_EQ(server_.total().parsed(), 2);
+  EXPECT_EQ(server_.total().bytes(), batches[0].end().offset());
+  EXPECT_EQ(server_.total().sessions(), 1);
+  EXPECT_EQ(server_.total().counter_lines(), 1);
+}
+
+TEST_F(PipelineTest, EachBatchBeginsWhereTheOneBeforeEnded) {
+  Session(10, 100);
+  Open();
+  const Batches first = Deliver();
+  Session(20, 100);
+  const Batches second = Deliver();
+  ASSERT_EQ(first.size(), 1);
+  ASSERT_EQ(second.size(), 1);
+  EXPECT_TRUE(SameCut(second[0].start(), first[0].end()));
+  EXPECT_EQ(server_.total().read(), 4);
+}
+
+TEST_F(PipelineTest, NothingNewIsNoBatch) {
+  Session(10, 100);
+  OpenAndDeliver();
+  EXPECT_EQ(Next(), std::nullopt);
+  EXPECT_EQ(FromTimestamp(pipeline_->Status().caught_up_time()), now_);
+  now_ += absl::Seconds(30);
+  EXPECT_EQ(Next(), std::nullopt);
+  EXPECT_EQ(FromTimestamp(pipeline_->Status().caught_up_time()), now_);
+}
+
+TEST_F(PipelineTest, FirstCaughtUpBatchComesThoughEmpty) {
+  Session(10, 100);
+  OpenAndDeliver();
+  const v1::Cut stored = *server_.stored();
+  const Batches again = OpenAndDeliver();
+  ASSERT_EQ(again.size(), 1);
+  EXPECT_TRUE(again[0].has_caught_up_time());
+  EXPECT_EQ(again[0].counts_size(), 0);
+  EXPECT_TRUE(SameCut(again[0].start(), stored));
+  EXPECT_TRUE(SameCut(again[0].end(), stored));
+}
+
+TEST_F(PipelineTest, MissingLogIsNotCaughtUpUntilItAppears) {
+  Open();
+  EXPECT_TRUE(Deliver().empty());
+  EXPECT_FALSE(pipeline_->Status().has_caught_up_time());
+  Session(10, 100);
+  EXPECT_EQ(Deliver().size(), 1);
+  EXPECT_EQ(server_.sessions().size(), 1);
+}
+
+TEST_F(PipelineTest, LinesCountToTheirHour) {
+  Session(10, 100);
+  Session(3 * 3600, 100);
+  Append("garbage without a stamp");
+  OpenAndDeliver();
+  ASSERT_EQ(server_.by_hour().size(), 2);
+  EXPECT_EQ(server_.by_hour().begin()->first, absl::ToUnixSeconds(At(0)));
+  EXPECT_EQ(server_.by_hour().rbegin()->first, absl::ToUnixSeconds(At(3 * 3600)));
+  EXPECT_EQ(server_.by_hour().rbegin()->second.read(), 3);
+  EXPECT_EQ(server_.by_hour().rbegin()->second.ignored(), 1);
+}
+
+TEST_F(PipelineTest, LinesBeforeAnyStampCountToTheFirstHour) {
+  Append("garbage without a stamp");
+  Session(10, 100);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.by_hour().size(), 1);
+  EXPECT_EQ(server_.by_hour().begin()->first, absl::ToUnixSeconds(At(0)));
+  EXPECT_EQ(server_.total().read(), 3);
+}
+
+TEST_F(PipelineTest, OversizedLinesAreCounted) {
+  options_.follower.line_bytes_max = 1000;
+  Session(10, 100);
+  Append(Line(20, std::string(5000, 'x')));
+  Session(30, 100);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().oversized(), 1);
+  EXPECT_EQ(server_.total().read(), 5);
+  EXPECT_EQ(server_.total().bytes(), std::filesystem::file_size(Path("mail.log")));
+  EXPECT_EQ(server_.sessions().size(), 2);
+}
+
+TEST_F(PipelineTest, LinesOfOtherHostsAreCountedAndLeftOut) {
+  Session(10, 100);
+  Append(Line(12, "postfix/smtpd[7]: connect from b.example[192.0.2.2]", "mx2"));
+  Append(Line(13, "postfix/smtpd[7]: disconnect from b.example[192.0.2.2]", "mx2"));
+  Append(Line(14, "postfix/smtpd[8]: connect from b.example[192.0.2.2]", "MX1.example.org"));
+  Append(Line(15, "postfix/smtpd[8]: disconnect from b.example[192.0.2.2]", "MX1.example.org"));
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().foreign_host(), 2);
+  EXPECT_EQ(server_.total().ignored(), 2);
+  EXPECT_EQ(server_.sessions().size(), 2);
+}
+
+TEST_F(PipelineTest, FirstHeaderHostIsTheLogsOwnAlsoAfterARestart) {
+  options_.assembler.host = "renamed.example.org";
+  Session(10, 100);
+  OpenAndDeliver();
+  Session(20, 100);
+  Append(Line(25, "cron[1]: hello", "other"));
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().foreign_host(), 1);
+  EXPECT_EQ(server_.sessions().begin()->second.key().host(), "renamed.example.org");
+}
+
+TEST_F(PipelineTest, OpenSessionsGoOnAfterARestart) {
+  Append(Line(5, "cron[1]: the first stamp of a reading is uncertain"));
+  Connect(10, 100);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 0);
+  EXPECT_EQ(pipeline_->Status().open_sessions(), 1);
+  EXPECT_EQ(FromTimestamp(pipeline_->Status().oldest_open_time()), At(10));
+  Disconnect(20, 100);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.sessions().begin()->second.rank().lines_used(), 2);
+}
+
+TEST_F(PipelineTest, BatchesKeepTheirLimit) {
+  options_.batch_bytes_max = 200 * 1024;
+  for (int i = 0; i < 3000; ++i) Session(i, 100 + i);
+  const Batches batches = OpenAndDeliver();
+  EXPECT_GT(batches.size(), 2);
+  for (const v1::SessionBatch& batch : batches) {
+    EXPECT_LE(static_cast<int64_t>(batch.ByteSizeLong()), options_.batch_bytes_max);
+  }
+  EXPECT_EQ(server_.sessions().size(), 3000);
+  EXPECT_EQ(server_.total().read(), 6000);
+  EXPECT_EQ(server_.beginnings(), 1);
+}
+
+TEST_F(PipelineTest, OneLineThatEndsManySessionsMakesSeveralBatches) {
+  options_.batch_bytes_max = 200 * 1024;
+  for (int i = 0; i < 5000; ++i) Connect(10, 100 + i);
+  Append(Line(20, "postfix/master[1]: terminating on signal 15"));
+  const Batches batches = OpenAndDeliver();
+  EXPECT_GT(batches.size(), 2);
+  for (const v1::SessionBatch& batch : batches) {
+    EXPECT_LE(static_cast<int64_t>(batch.ByteSizeLong()), options_.batch_bytes_max);
+  }
+  EXPECT_EQ(server_.sessions().size(), 5000);
+  EXPECT_EQ(server_.total().read(), 5001);
+  EXPECT_EQ(server_.beginnings(), 1);
+}
+
+TEST_F(PipelineTest, SparseLogKeepsTheBatchLimitToo) {
+  options_.batch_bytes_max = 128 * 1024;
+  for (int i = 0; i < 2000; ++i) Append(Line(i * 3600, "cron[1]: hourly"));
+  for (const v1::SessionBatch& batch : OpenAndDeliver()) {
+    EXPECT_LE(static_cast<int64_t>(batch.ByteSizeLong()), options_.batch_bytes_max);
+  }
+  EXPECT_EQ(server_.by_hour().size(), 2000);
+  EXPECT_EQ(server_.total().read(), 2000);
+}
+
+TEST_F(PipelineTest, LogWithoutSessionsMovesItsCut) {
+  options_.batch_log_bytes_max = 1000;
+  for (int i = 0; i < 100; ++i) Append(Line(i, "cron[1]: nothing of interest"));
+  EXPECT_GT(OpenAndDeliver().size(), 4);
+  EXPECT_EQ(server_.total().read(), 100);
+}
+
+TEST_F(PipelineTest, SnapshotsAreTakenAtTheEndAndNowAndThen) {
+  options_.batch_log_bytes_max = 1000;
+  options_.snapshot_interval_min = absl::Seconds(1);
+  for (int i = 0; i < 100; ++i) Append(Line(i, "cron[1]: nothing of interest"));
+  Open();
+  int batches = 0;
+  int snapshots = 0;
+  while (std::optional<PipelineBatch> batch = Next()) {
+    ++batches;
+    snapshots += batch->checkpoint.has_value();
+    if (batch->batch.has_caught_up_time()) {
+      EXPECT_TRUE(batch->checkpoint.has_value());
+    }
+  }
+  EXPECT_GT(batches, 4);
+  EXPECT_EQ(snapshots, 2);  // The first, and the one at the end: the clock stood still.
+}
+
+// ---- Where to begin
+
+TEST_F(PipelineTest, KilledBetweenAcknowledgementAndCheckpointGoesOnExactly) {
+  options_.batch_log_bytes_max = 300;
+  for (int i = 0; i < 10; ++i) Session(10 * i, 100);
+  Open();
+  checkpoint_ = Next()->checkpoint;  // Not committed: see below.
+  Open();
+  std::optional<PipelineBatch> first = Next();
+  server_.Commit(first->batch);
+  checkpoint_ = first->checkpoint;
+  for (int i = 0; i < 3; ++i) server_.Commit(Next()->batch);  // No checkpoint of these.
+  const v1::Cut stored = *server_.stored();
+
+  Open();
+  bool met = false;
+  while (std::optional<PipelineBatch> batch = Next()) {
+    const bool counted = server_.Commit(batch->batch);
+    EXPECT_EQ(counted, met);
+    if (SameCut(batch->batch.end(), stored)) met = true;
+  }
+  EXPECT_TRUE(met);
+  EXPECT_EQ(server_.total().read(), 20);
+  EXPECT_EQ(server_.sessions().size(), 10);
+  EXPECT_EQ(server_.key_conflicts(), 0);
+}
+
+TEST_F(PipelineTest, LostStateReadsAgainAndCountsFromTheStoredCut) {
+  Session(10, 100);
+  Session(20, 100);
+  OpenAndDeliver();
+  checkpoint_.reset();
+  Session(30, 100);
+  Session(40, 100);
+  const Batches batches = OpenAndDeliver();
+  ASSERT_EQ(batches.size(), 2);
+  EXPECT_TRUE(batches[0].has_start());
+  EXPECT_EQ(batches[0].sessions_size(), 2);
+  EXPECT_EQ(batches[1].sessions_size(), 2);
+  EXPECT_EQ(server_.sessions().size(), 4);
+  EXPECT_EQ(server_.total().read(), 8);
+  EXPECT_EQ(server_.beginnings(), 1);
+}
+
+TEST_F(PipelineTest, LostStateAlsoReadsRotatedFiles) {
+  Session(10, 100);
+  OpenAndDeliver();
+  Rename("mail.log", "mail.log.1");
+  Session(20, 100);
+  checkpoint_.reset();
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().read(), 4);
+}
+
+TEST_F(PipelineTest, OlderDatabaseRestoredReadsAgain) {
+  Session(10, 100);
+  OpenAndDeliver();
+  CountingServer backup = server_;
+  Session(20, 100);
+  OpenAndDeliver();
+  Rename("mail.log", "mail.log.1");
+  Session(30, 100);
+  OpenAndDeliver();
+  server_ = backup;
+  Session(40, 100);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 4);
+  EXPECT_EQ(server_.total().read(), 8);
+  EXPECT_EQ(server_.beginnings(), 1);
+  EXPECT_EQ(server_.key_conflicts(), 0);
+  EXPECT_TRUE(server_.gaps().empty());
+}
+
+TEST_F(PipelineTest, AnotherDatabaseGetsAllThatIsOnDisk) {
+  Session(10, 100);
+  OpenAndDeliver();
+  Rename("mail.log", "mail.log.1");
+  Session(20, 100);
+  OpenAndDeliver();
+  server_ = CountingServer();
+  OpenAndDeliver(/*same_database=*/false);
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().read(), 4);
+}
+
+TEST_F(PipelineTest, AnotherDatabaseThatKnowsTheLogCountsFromItsOwnCut) {
+  Session(10, 100);
+  OpenAndDeliver();
+  CountingServer other = server_;
+  Session(20, 100);
+  OpenAndDeliver();
+  server_ = other;
+  OpenAndDeliver(/*same_database=*/false);
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().read(), 4);
+}
+
+TEST_F(PipelineTest, CheckpointWithoutStoredCutReadsAgain) {
+  Session(10, 100);
+  OpenAndDeliver();
+  server_ = CountingServer();
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.total().read(), 2);
+}
+
+TEST_F(PipelineTest, RotatedFilesAreNotReadAtFirstUnlessNamed) {
+  Session(10, 100);
+  Rename("mail.log", "mail.log.1");
+  Session(20, 100);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 1);
+}
+
+// ---- Gaps
+
+TEST_F(PipelineTest, GoneFileIsAGapBetweenTheLinesAroundIt) {
+  Session(10, 100);
+  OpenAndDeliver();
+  Rename("mail.log", "gone");
+  Session(500, 100);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.gaps().size(), 1);
+  EXPECT_EQ(server_.gaps()[0].reason(), v1::GAP_REASON_FILE_GONE);
+  EXPECT_EQ(FromTimestamp(server_.gaps()[0].start_time()), At(11));
+  EXPECT_EQ(FromTimestamp(server_.gaps()[0].end_time()), At(500));
+  EXPECT_EQ(server_.total().read(), 4);
+  EXPECT_EQ(server_.beginnings(), 1);
+}
+
+TEST_F(PipelineTest, TruncationBeforeTheEndIsAGap) {
+  Session(10, 100);
+  Open();
+  Deliver();
+  std::filesystem::resize_file(Path("mail.log"), 0);
+  Session(500, 100);
+  Deliver();
+  ASSERT_EQ(server_.gaps().size(), 1);
+  EXPECT_EQ(server_.gaps()[0].reason(), v1::GAP_REASON_TRUNCATED);
+  EXPECT_EQ(FromTimestamp(server_.gaps()[0].start_time()), At(11));
+  EXPECT_EQ(FromTimestamp(server_.gaps()[0].end_time()), At(500));
+  EXPECT_EQ(server_.sessions().size(), 2);
+}
+
+TEST_F(PipelineTest, StoredCutThatIsGoneBeginsAnewWithAGap) {
+  Session(10, 100);
+  OpenAndDeliver();
+  checkpoint_.reset();
+  Rename("mail.log", "gone");
+  Session(500, 100);
+  const Batches batches = OpenAndDeliver();
+  ASSERT_EQ(batches.size(), 2);
+  EXPECT_TRUE(batches[0].has_start());
+  EXPECT_FALSE(batches[1].has_start());
+  EXPECT_TRUE(batches[1].has_caught_up_time());
+  ASSERT_EQ(server_.gaps().size(), 1);
+  EXPECT_EQ(FromTimestamp(server_.gaps()[0].start_time()), At(11));
+  EXPECT_EQ(FromTimestamp(server_.gaps()[0].end_time()), At(501));
+  EXPECT_EQ(server_.sessions().size(), 2);
+  Session(600, 100);
+  Deliver();
+  EXPECT_EQ(server_.total().read(), 4);  // The two lines within the gap are not counted.
+}
+
+// ---- Time
+
+TEST_F(PipelineTest, YearComesFromTheReferenceTime) {
+  options_.reference_time = absl::FromCivil(absl::CivilDay(2019, 3, 1), absl::UTCTimeZone());
+  Append("Feb 28 10:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]");
+  Append("Feb 28 10:00:01 mx1 postfix/smtpd[1]: disconnect from a.example[192.0.2.1]");
+  const Batches batches = OpenAndDeliver();
+  EXPECT_EQ(FromTimestamp(batches[0].end().log_time()),
+            absl::FromCivil(absl::CivilSecond(2019, 2, 28, 10, 0, 1), absl::UTCTimeZone()));
+}
+
+TEST_F(PipelineTest, YearComesFromTheDateInTheName) {
+  options_.follower.older_paths = {Path("mail.log-20150102")};
+  Append("Jan  2 03:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]",
+         "mail.log-20150102");
+  Append("Jan  2 03:00:01 mx1 postfix/smtpd[1]: disconnect from a.example[192.0.2.1]",
+         "mail.log-20150102");
+  OpenAndDeliver();
+  ASSERT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(FromTimestamp(server_.sessions().begin()->second.key().stamp()),
+            absl::FromCivil(absl::CivilSecond(2015, 1, 2, 3, 0, 0), absl::UTCTimeZone()));
+}
+
+TEST_F(PipelineTest, MtaIsToldOnceTheLogTold) {
+  Session(10, 100);
+  Open();
+  Deliver();
+  EXPECT_EQ(pipeline_->mta(), "");
+  Append(
+      Line(20, "postfix/master[1]: daemon started -- version 3.7.11, configuration /etc/postfix"));
+  Deliver();
+  EXPECT_EQ(pipeline_->mta(), "Postfix 3.7.11");
+}
+
+}  // namespace
+}  // namespace mxtally
