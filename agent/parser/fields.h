@@ -8,6 +8,7 @@
 #define MXTALLY_AGENT_PARSER_FIELDS_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <string_view>
 
 #include "agent/parser/event.h"
@@ -21,16 +22,19 @@ inline bool Consume(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-// Takes everything before the first of `stops`, or all there is.
-inline std::string_view TakeUntil(std::string_view& text, std::string_view stops) {
-  const std::string_view taken = text.substr(0, std::min(text.find_first_of(stops), text.size()));
+// Takes everything before the first `stop`, or all there is.
+inline std::string_view TakeUntil(std::string_view& text, char stop) {
+  const std::string_view taken = text.substr(0, std::min(text.find(stop), text.size()));
   text.remove_prefix(taken.size());
   return taken;
 }
 
-inline std::string_view TakeUntil(std::string_view& text, char stop) {
-  const std::string_view taken = text.substr(0, std::min(text.find(stop), text.size()));
-  text.remove_prefix(taken.size());
+// The same with two stops.  Fields are short: a loop is faster than a search.
+inline std::string_view TakeUntil(std::string_view& text, char stop, char other_stop) {
+  size_t i = 0;
+  while (i < text.size() && text[i] != stop && text[i] != other_stop) ++i;
+  const std::string_view taken = text.substr(0, i);
+  text.remove_prefix(i);
   return taken;
 }
 

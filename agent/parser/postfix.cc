@@ -72,7 +72,7 @@ LineClass ParseMaster(std::string_view text, Event& event) {
   if (Consume(text, "warning: process ")) return ParseProcessDied(text, event);
   event.type = EventType::kInstanceBoundary;
   if (Consume(text, "daemon started -- version ")) {
-    event.version = TakeUntil(text, ", ");
+    event.version = TakeUntil(text, ',', ' ');
     return LineClass::kEvent;
   }
   return text.starts_with("terminating on signal ") ? LineClass::kEvent : LineClass::kIgnored;

@@ -35,15 +35,15 @@ bool ReadCounters(std::string_view text, Event& event) {
   if (text.empty()) return true;
   while (Consume(text, " ")) {
     CommandCounter counter;
-    counter.command = TakeUntil(text, "= ");
-    if (counter.command.empty() || !Consume(text, "=")) return false;
-    std::string_view value = TakeUntil(text, ' ');
-    if (value.empty()) return false;
-    if (value.front() < '0' || value.front() > '9') continue;  // "notes=bare_lf"
-    if (!TakeNumber(value, counter.accepted)) return false;
+    counter.command = TakeUntil(text, '=', ' ');
+    if (counter.command.empty() || !Consume(text, "=") || text.empty()) return false;
+    if (text.front() < '0' || text.front() > '9') {  // "notes=bare_lf"
+      if (TakeUntil(text, ' ').empty()) return false;
+      continue;
+    }
+    if (!TakeNumber(text, counter.accepted)) return false;
     counter.total = counter.accepted;
-    if (Consume(value, "/") && !TakeNumber(value, counter.total)) return false;
-    if (!value.empty()) return false;
+    if (Consume(text, "/") && !TakeNumber(text, counter.total)) return false;
     if (counter.command == "commands") event.has_counters = true;
     if (event.counter_count < Event::kCountersMax) event.counters[event.counter_count++] = counter;
   }
@@ -118,20 +118,23 @@ void ReadLibraryProblem(std::string_view text, Event& event) {
 LineClass ReadClient(std::string_view text, Event& event) {
   event.type = EventType::kQueueIdAssigned;
   if (!TakePeer(text, event)) return LineClass::kUnrecognized;
-  if (Consume(text, ", sasl_method=")) event.auth_mechanism = TakeUntil(text, ", ");
-  if (Consume(text, ", orig_queue_id=")) event.original_queue_id = TakeUntil(text, ", ");
+  if (Consume(text, ", sasl_method=")) event.auth_mechanism = TakeUntil(text, ',', ' ');
+  if (Consume(text, ", orig_queue_id=")) event.original_queue_id = TakeUntil(text, ',', ' ');
   return EventIf(text.empty() || text.starts_with(", "));
 }
 
 // The name in "... proto=ESMTP helo=<NAME>".  What stands before it may be the
 // peer's words, as the name itself is.
 std::string_view FindHelo(std::string_view text) {
-  static constexpr std::string_view kStart = " helo=<";
-  const size_t at = text.rfind(kStart);
-  if (at == std::string_view::npos || !text.substr(0, at).ends_with("SMTP")) return {};
-  text.remove_prefix(at + kStart.size());
-  const std::string_view helo = TakeUntil(text, "> ");
-  return text.starts_with(">") ? helo : std::string_view();
+  static constexpr std::string_view kStart = "SMTP helo=<";
+  for (size_t end = text.rfind('<'); end != std::string_view::npos && end > 0;
+       end = text.rfind('<', end - 1)) {
+    if (!text.substr(0, end + 1).ends_with(kStart)) continue;
+    text.remove_prefix(end + 1);
+    const std::string_view helo = TakeUntil(text, '>', ' ');
+    return text.starts_with(">") ? helo : std::string_view();
+  }
+  return {};
 }
 
 // Reads what follows a queue id or NOQUEUE:
@@ -149,7 +152,7 @@ LineClass ReadTransaction(std::string_view text, Event& event) {
     event.reason = text;
     return LineClass::kEvent;
   }
-  const std::string_view action = TakeUntil(text, ": ");
+  const std::string_view action = TakeUntil(text, ':', ' ');
   const bool reject = action == "reject" || action == "milter-reject";
   event.type = reject ? EventType::kReject : EventType::kSessionNote;
   if (!Consume(text, ": ") || !TakePlace(text, event.place) || !Consume(text, " from ") ||

@@ -56,7 +56,7 @@ void ReadSuffix(std::string_view text, TlsSummary& summary) {
 bool ParseTlsSummary(std::string_view text, NamedAddress& peer, TlsSummary& summary) {
   if (!TakeNamedAddress(text, peer)) return false;
   if (Consume(text, " to ")) {
-    summary.sni = TakeUntil(text, " :");
+    summary.sni = TakeUntil(text, ' ', ':');
     if (summary.sni.empty()) return false;
   }
   if (!Consume(text, ": ")) return false;
