@@ -122,7 +122,7 @@ absl::Status ReadFile(const InputFile& file, int standard_input, LineBuffer& buf
   ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 
   scan.BeginFile(file);
-  buffer.Reset(0, {});
+  buffer.Reset(0, "");
   LineBuffer::Line line;
   while (true) {
     const absl::Span<char> space = buffer.Space();

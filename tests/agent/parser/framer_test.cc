@@ -145,10 +145,12 @@ TEST_F(FramerTest, ReadsEveryShapeOfTag) {
   for (const auto& row : kTable) {
     Framer framer = Utc2013();
     FramedLine frame;
-    ASSERT_TRUE(framer.Split(std::string("Nov  2 04:02:01 mx1 ") + row.rest, frame)) << row.rest;
+    const std::string line = std::string("Nov  2 04:02:01 mx1 ") + row.rest;
+    ASSERT_TRUE(framer.Split(line, frame)) << line;
     EXPECT_EQ(frame.tag, row.tag);
     EXPECT_EQ(frame.program, row.program);
-    EXPECT_EQ(frame.pid, row.pid) << row.rest;
+    EXPECT_EQ(frame.pid, row.pid) << line;
+    EXPECT_EQ(frame.text, row.text) << line;
   }
 }
 
@@ -167,7 +169,8 @@ TEST_F(FramerTest, LineWithoutHeaderIsRefused) {
 TEST_F(FramerTest, ZerosGluedToTheNextLineByACrashAreSkipped) {
   Framer framer = Utc2013();
   FramedLine frame;
-  ASSERT_TRUE(framer.Split(std::string(4096, '\0') + "Nov  2 04:02:01 mx1 a[1]: b", frame));
+  const std::string line = std::string(4096, '\0') + "Nov  2 04:02:01 mx1 a[1]: b";
+  ASSERT_TRUE(framer.Split(line, frame));
   EXPECT_EQ(frame.tag, "a[1]");
   EXPECT_FALSE(framer.Split(std::string(4096, '\0'), frame));
 }
