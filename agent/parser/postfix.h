@@ -18,7 +18,8 @@
 
 namespace mxtally {
 
-// Reads one framed line.  `event` is reset and filled for kEvent only.
+// Reads one framed line.  `event` is filled for kEvent and means nothing for the
+// other classes.
 LineClass ParsePostfix(const FramedLine& line, Event& event);
 
 // Reads a program path, FramedLine::program, of an smtpd.

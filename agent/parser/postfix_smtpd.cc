@@ -242,12 +242,13 @@ LineClass ReadSniNote(std::string_view text, Event& event) {
 bool IsChatter(std::string_view text) {
   for (const std::string_view start :
        {"error: ", "table ", "initializing the server-side TLS engine",
-        "using backwards-compatible default setting", "using default ",
+        "using backwards-compatible default setting", "using default ", "SASL authentication ",
         // TLS log levels above 1.
         "SSL_accept:", "SSL3 alert ", "subject=", "issuer=", "read from ", "write to ",
         "certificate verification failed for ", "CA certificate verification failed for ",
-        "client certificate verification failed for ",
-        "server certificate verification failed for ",
+        "client certificate verification failed for ", "verify ",
+        "depth=", "fingerprint=", "looking up session ", "save session ", "remove session ",
+        "Reusing old session", "server certificate verification failed for ",
         // smtpd -v: the dialogue, and lines without a function's name.
         "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
         "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
@@ -346,9 +347,24 @@ bool ReadSessionLine(std::string_view text, Event& event, LineClass& result) {
   }
 }
 
+// rsyslog's "message repeated 3 times: [ TEXT]" stands for identical lines of
+// one process.  Read as one of them: how often a session was told the same
+// thing decides nothing but its numbers of rejects and failures.
+void TakeOffRepetition(std::string_view& text) {
+  std::string_view rest = text;
+  int times = 0;
+  if (!Consume(rest, "message repeated ") || !TakeNumber(rest, times) ||
+      !Consume(rest, " times: [ ")) {
+    return;
+  }
+  if (rest.ends_with("]")) rest.remove_suffix(1);
+  text = rest;
+}
+
 }  // namespace
 
 LineClass ParseSmtpd(std::string_view text, Event& event) {
+  if (text.starts_with("message repeated ")) TakeOffRepetition(text);
   if (text.empty()) return LineClass::kIgnored;
   LineClass result;
   if (ReadSessionLine(text, event, result)) return result;

@@ -390,6 +390,8 @@ TEST(PostfixTest, KnownLinesWithoutMeaningAreIgnored) {
       {"x[192.0.2.1]: subject_CN=x, issuer=y, cert fingerprint=AA", "ignored"},
       {"x[192.0.2.1]: depth=0 verify=1 subject=/CN=x", "ignored"},
       {"Unverified: subject_CN=x, issuer=y", "ignored"},
+      {"verify error:num=18:self signed certificate", "ignored"},
+      {"save session 0A&s=smtp to smtpd cache", "ignored"},
       {"x[192.0.2.1]: Untrusted: subject_CN=x, issuer=y, fingerprint=z", "ignored"},
       {"certificate verification failed for x[192.0.2.1]: untrusted issuer /CN=y", "ignored"},
       {"client certificate verification failed for x[192.0.2.1]: certificate has expired",

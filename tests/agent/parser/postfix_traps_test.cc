@@ -87,6 +87,15 @@ TEST(PostfixTrapTest, TagCutByARelayIsUnrecognized) {
   EXPECT_EQ(ParsePostfix(line, event), LineClass::kUnrecognized);
 }
 
+TEST(PostfixTrapTest, RepetitionDoesNotHideItsText) {
+  EXPECT_EQ(Smtpd("message repeated 3 times: [ warning: x[192.0.2.1]: SASL LOGIN authentication "
+                  "failed: no]"),
+            "auth-failed peer=x[192.0.2.1] auth=LOGIN");
+  EXPECT_EQ(Smtpd("message repeated 2 times: [ lost connection after AUTH from x[192.0.2.1]]"),
+            "abnormal-end peer=x[192.0.2.1] place=AUTH reason=lost connection");
+  EXPECT_EQ(Smtpd("message repeated many times"), "unrecognized");
+}
+
 TEST(PostfixTrapTest, SessionRateLimitAfterHandshakeMeansEncrypted) {
   EXPECT_EQ(Smtpd("warning: New TLS session rate limit exceeded: 6 from x[192.0.2.1] for service "
                   "smtp"),
