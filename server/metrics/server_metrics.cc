@@ -1,0 +1,200 @@
+#include "server/metrics/server_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+
+namespace mxtally {
+namespace {
+
+struct Description {
+  const char* name;
+  const char* help;
+};
+
+// Every metric of the server, but those of the store, which are named
+// mxtally_server_store_ and its own word.  Labels: `outcome`, `reason` and
+// `code` have the values listed or those of gRPC; nothing is labelled by host.
+constexpr Description kBuildInfo = {"mxtally_server_build_info",
+                                    "1, with the release as label `version`."};
+constexpr Description kBatches = {"mxtally_server_ingest_batches_total", "Batches committed."};
+constexpr Description kBytes = {"mxtally_server_ingest_bytes_total",
+                                "Bytes of the batches committed, in serialized form."};
+constexpr Description kSessions = {
+    "mxtally_server_ingest_sessions_total",
+    "Sessions committed, by `outcome`: inserted; replaced by a record made from more of the log; "
+    "duplicate of one stored; key_conflict, which differs from the one stored and was dropped; "
+    "sealed, for a day that is closed."};
+constexpr Description kFolded = {
+    "mxtally_server_ingest_sessions_folded_total",
+    "Sessions counted under `other`, because their host and hour had too many label sets."};
+constexpr Description kRejected = {
+    "mxtally_server_ingest_sessions_rejected_total",
+    "Sessions that break the contract of a record, by `reason`: missing, host, text, time, "
+    "out_of_range.  The agent's log tells which."};
+constexpr Description kCommitSeconds = {
+    "mxtally_server_ingest_commit_seconds",
+    "Time of a transaction over the batches of all streams, wait for the disk included."};
+constexpr Description kStoreFailures = {
+    "mxtally_server_ingest_store_failures_total",
+    "Transactions that failed.  Nothing of them was acknowledged."};
+constexpr Description kQueueBytes = {
+    "mxtally_server_ingest_queue_bytes",
+    "Bytes of batches that wait for a commit or are in one, in serialized form."};
+constexpr Description kStreams = {"mxtally_server_ingest_streams", "Streams of agents open now."};
+constexpr Description kStreamsOpened = {"mxtally_server_ingest_streams_opened_total",
+                                        "Streams whose agent told its host."};
+constexpr Description kStreamsOfOneHost = {
+    "mxtally_server_ingest_streams_of_one_host_total",
+    "Streams opened while another of the same host was open: its connection was lost, or two "
+    "agents call themselves by one name."};
+constexpr Description kStreamsEnded = {"mxtally_server_ingest_streams_ended_total",
+                                       "Streams that ended, by gRPC's status `code`."};
+constexpr char kStorePrefix[] = "mxtally_server_store_";
+constexpr char kStoreHelp[] = "A figure of the store.";
+
+// From a fast disk's fsync to a stall that an operator must see.
+const prometheus::Histogram::BucketBoundaries kCommitBuckets = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+
+constexpr int kStatusCodeCount = 17;
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Registry;
+
+Family<Counter>& CounterFamily(Registry& registry, const Description& description) {
+  return prometheus::BuildCounter()
+      .Name(description.name)
+      .Help(description.help)
+      .Register(registry);
+}
+
+Counter& AddCounter(Registry& registry, const Description& description) {
+  return CounterFamily(registry, description).Add({});
+}
+
+Gauge& AddGauge(Registry& registry, const Description& description,
+                const prometheus::Labels& labels = {}) {
+  return prometheus::BuildGauge()
+      .Name(description.name)
+      .Help(description.help)
+      .Register(registry)
+      .Add(labels);
+}
+
+}  // namespace
+
+// Every label value is there from the beginning, at 0, so that a rate sees the
+// first event.
+struct ServerMetrics::Registered {
+  explicit Registered(const std::string& version)
+      : batches(AddCounter(registry, kBatches)),
+        bytes(AddCounter(registry, kBytes)),
+        folded(AddCounter(registry, kFolded)),
+        store_failures(AddCounter(registry, kStoreFailures)),
+        streams_opened(AddCounter(registry, kStreamsOpened)),
+        streams_of_one_host(AddCounter(registry, kStreamsOfOneHost)),
+        queue_bytes(AddGauge(registry, kQueueBytes)),
+        streams(AddGauge(registry, kStreams)),
+        commit_seconds(prometheus::BuildHistogram()
+                           .Name(kCommitSeconds.name)
+                           .Help(kCommitSeconds.help)
+                           .Register(registry)
+                           .Add({}, kCommitBuckets)) {
+    AddGauge(registry, kBuildInfo, {{"version", version}}).Set(1);
+    Family<Counter>& sessions = CounterFamily(registry, kSessions);
+    inserted = &sessions.Add({{"outcome", "inserted"}});
+    replaced = &sessions.Add({{"outcome", "replaced"}});
+    duplicates = &sessions.Add({{"outcome", "duplicate"}});
+    key_conflicts = &sessions.Add({{"outcome", "key_conflict"}});
+    sealed = &sessions.Add({{"outcome", "sealed"}});
+    Family<Counter>& rejected_family = CounterFamily(registry, kRejected);
+    for (int i = 0; i < kRejectKindCount; ++i) {
+      rejected[i] = &rejected_family.Add(
+          {{"reason", std::string(RejectKindName(static_cast<RejectKind>(i)))}});
+    }
+    Family<Counter>& ended_family = CounterFamily(registry, kStreamsEnded);
+    for (int i = 0; i < kStatusCodeCount; ++i) {
+      ended[i] =
+          &ended_family.Add({{"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(i))}});
+    }
+  }
+
+  Registry registry;
+  Counter& batches;
+  Counter& bytes;
+  Counter& folded;
+  Counter& store_failures;
+  Counter& streams_opened;
+  Counter& streams_of_one_host;
+  Gauge& queue_bytes;
+  Gauge& streams;
+  prometheus::Histogram& commit_seconds;
+  Counter* inserted;
+  Counter* replaced;
+  Counter* duplicates;
+  Counter* key_conflicts;
+  Counter* sealed;
+  std::array<Counter*, kRejectKindCount> rejected;
+  std::array<Counter*, kStatusCodeCount> ended;
+};
+
+ServerMetrics::ServerMetrics(const std::string& version, IngestObserver& next)
+    : next_(next), registered_(std::make_unique<Registered>(version)) {}
+
+ServerMetrics::~ServerMetrics() = default;
+
+std::string ServerMetrics::Text(const LiveFigures& live) {
+  registered_->queue_bytes.Set(static_cast<double>(live.queue_bytes));
+  registered_->streams.Set(static_cast<double>(live.streams));
+  for (const auto& [name, value] : live.store) {
+    const std::string full_name = absl::StrCat(kStorePrefix, name);
+    AddGauge(registered_->registry, {full_name.c_str(), kStoreHelp}).Set(value);
+  }
+  return prometheus::TextSerializer().Serialize(registered_->registry.Collect());
+}
+
+void ServerMetrics::OnCommitted(int64_t batches, int64_t bytes, const BatchOutcome& outcome,
+                                absl::Duration duration) {
+  registered_->batches.Increment(static_cast<double>(batches));
+  registered_->bytes.Increment(static_cast<double>(bytes));
+  registered_->inserted->Increment(static_cast<double>(outcome.inserted));
+  registered_->replaced->Increment(static_cast<double>(outcome.replaced));
+  registered_->duplicates->Increment(static_cast<double>(outcome.duplicates));
+  registered_->key_conflicts->Increment(static_cast<double>(outcome.key_conflicts));
+  registered_->sealed->Increment(static_cast<double>(outcome.sealed));
+  registered_->folded.Increment(static_cast<double>(outcome.folded));
+  registered_->commit_seconds.Observe(absl::ToDoubleSeconds(duration));
+  next_.OnCommitted(batches, bytes, outcome, duration);
+}
+
+void ServerMetrics::OnStoreFailed(const absl::Status& status) {
+  registered_->store_failures.Increment();
+  next_.OnStoreFailed(status);
+}
+
+void ServerMetrics::OnSessionRejected(const std::string& host, const Rejection& rejection) {
+  registered_->rejected.at(static_cast<size_t>(rejection.kind))->Increment();
+  next_.OnSessionRejected(host, rejection);
+}
+
+void ServerMetrics::OnStreamOpened(const std::string& host, int streams_of_host) {
+  registered_->streams_opened.Increment();
+  if (streams_of_host > 1) registered_->streams_of_one_host.Increment();
+  next_.OnStreamOpened(host, streams_of_host);
+}
+
+void ServerMetrics::OnStreamEnded(const std::string& host, const absl::Status& status) {
+  registered_->ended.at(static_cast<size_t>(status.code()))->Increment();
+  next_.OnStreamEnded(host, status);
+}
+
+}  // namespace mxtally

@@ -1,0 +1,50 @@
+// Counters of the server, as /metrics shows them.  The names are relied on; the
+// table in server_metrics.cc says what each means.  Thread-safe.
+
+#ifndef MXTALLY_SERVER_METRICS_SERVER_METRICS_H_
+#define MXTALLY_SERVER_METRICS_SERVER_METRICS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/ingest/observer.h"
+
+namespace mxtally {
+
+// What is asked for when somebody looks.
+struct LiveFigures {
+  int64_t queue_bytes = 0;
+  int64_t streams = 0;
+  // The store's own: name without prefix, value.
+  std::vector<std::pair<std::string, double>> store;
+};
+
+class ServerMetrics final : public IngestObserver {
+ public:
+  // `next` hears everything too; it must outlive the metrics.
+  ServerMetrics(const std::string& version, IngestObserver& next);
+  ~ServerMetrics() override;
+
+  // All metrics in Prometheus' text format.
+  std::string Text(const LiveFigures& live);
+
+  void OnCommitted(int64_t batches, int64_t bytes, const BatchOutcome& outcome,
+                   absl::Duration duration) override;
+  void OnStoreFailed(const absl::Status& status) override;
+  void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
+  void OnStreamOpened(const std::string& host, int streams_of_host) override;
+  void OnStreamEnded(const std::string& host, const absl::Status& status) override;
+
+ private:
+  struct Registered;  // Keeps prometheus-cpp out of this header.
+
+  IngestObserver& next_;
+  const std::unique_ptr<Registered> registered_;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_SERVER_METRICS_SERVER_METRICS_H_
