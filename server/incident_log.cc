@@ -1,0 +1,56 @@
+#include "server/incident_log.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+namespace mxtally {
+namespace {
+
+constexpr std::chrono::seconds kInterval(10);
+
+}  // namespace
+
+bool IncidentLog::Limit::Take(int64_t& left_out) {
+  const auto now = std::chrono::steady_clock::now();
+  std::lock_guard lock(mutex_);
+  if (now < next_) {
+    ++left_out_;
+    return false;
+  }
+  next_ = now + kInterval;
+  left_out = std::exchange(left_out_, 0);
+  return true;
+}
+
+void IncidentLog::OnStoreFailed(const absl::Status& status) {
+  if (int64_t left_out = 0; store_failed_.Take(left_out)) {
+    spdlog::error("store failed, nothing of this is acknowledged: {} ({} more since the last line)",
+                  status.ToString(), left_out);
+  }
+}
+
+void IncidentLog::OnSessionRejected(const std::string& host, const Rejection& rejection) {
+  if (int64_t left_out = 0; rejected_.Take(left_out)) {
+    spdlog::warn("session of host {} rejected: {} ({} more since the last line)", host,
+                 rejection.reason, left_out);
+  }
+}
+
+void IncidentLog::OnStreamOpened(const std::string& host, int streams_of_host) {
+  spdlog::debug("host {} connected, streams: {}", host, streams_of_host);
+}
+
+void IncidentLog::OnStreamEnded(const std::string& host, const absl::Status& status) {
+  const bool refused = absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status);
+  if (!refused) {
+    spdlog::debug("stream of host {} ended: {}", host, status.ToString());
+    return;
+  }
+  if (int64_t left_out = 0; refused_.Take(left_out)) {
+    spdlog::warn("stream of host \"{}\" refused: {} ({} more since the last line)", host,
+                 status.ToString(), left_out);
+  }
+}
+
+}  // namespace mxtally

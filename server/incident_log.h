@@ -1,0 +1,42 @@
+// Writes what ingest reports to the log.  A kind of line comes at most every
+// ten seconds, with the number of those left out.  Thread-safe.
+
+#ifndef MXTALLY_SERVER_INCIDENT_LOG_H_
+#define MXTALLY_SERVER_INCIDENT_LOG_H_
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "server/ingest/observer.h"
+
+namespace mxtally {
+
+class IncidentLog final : public IngestObserver {
+ public:
+  void OnStoreFailed(const absl::Status& status) override;
+  void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
+  void OnStreamOpened(const std::string& host, int streams_of_host) override;
+  void OnStreamEnded(const std::string& host, const absl::Status& status) override;
+
+ private:
+  class Limit {
+   public:
+    // Whether a line may be written now; how many were left out before it.
+    bool Take(int64_t& left_out);
+
+   private:
+    std::mutex mutex_;
+    std::chrono::steady_clock::time_point next_;
+    int64_t left_out_ = 0;
+  };
+
+  Limit store_failed_;
+  Limit rejected_;
+  Limit refused_;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_SERVER_INCIDENT_LOG_H_

@@ -1,0 +1,186 @@
+#include "server/serve/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "grpc/health/v1/health.pb.h"
+#include "server/fleet/fleet_service.h"
+#include "server/http/http_server.h"
+#include "server/ingest/ingest_service.h"
+#include "server/metrics/server_metrics.h"
+#include "server/stats/stats_service.h"
+#include "storage/open.h"
+
+namespace mxtally {
+namespace {
+
+// Keepalive, one pair with the agent: it pings every 30 seconds, with or without
+// a stream; the server permits a ping every 10.  The server pings an agent that
+// has been silent for a minute, so that one which lost its network is noticed.
+constexpr absl::Duration kPingIntervalMin = absl::Seconds(10);
+constexpr absl::Duration kSilenceMax = absl::Seconds(60);
+constexpr absl::Duration kPingWaitMax = absl::Seconds(20);
+
+// Several times what agents are told, see IngestOptions::batch_bytes_max.
+constexpr int kMessageBytesMax = 4 << 20;
+
+// For the buffers of all connections.  Beyond, gRPC drops connections.
+constexpr size_t kConnectionBytesMax = size_t{2} << 30;
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+absl::Status CheckListen(absl::string_view option, const ListenAddress& address, bool plaintext) {
+  if (plaintext || address.IsLoopback()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, " ", address.ToString(),
+                   ": other machines could connect, and nothing would be encrypted; "
+                   "listen on 127.0.0.1, or add --plaintext if the network is trusted"));
+}
+
+void Configure(grpc::ServerBuilder& builder) {
+  // Process-wide, so once.
+  static const bool plugins = [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // Links the descriptor in, for reflection.
+    return grpc::health::v1::HealthCheckRequest::descriptor() != nullptr;
+  }();
+  (void)plugins;
+  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetResourceQuota(grpc::ResourceQuota().Resize(kConnectionBytesMax));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             Milliseconds(kPingIntervalMin));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kSilenceMax));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kPingWaitMax));
+}
+
+IngestOptions IngestOptionsOf(const ServerOptions& options) {
+  IngestOptions ingest;
+  ingest.server_version = options.version;
+  ingest.keepalive_min = kPingIntervalMin;
+  ingest.writer.after_commit = options.after_commit;
+  return ingest;
+}
+
+FleetServiceOptions FleetOptionsOf(const IngestService& ingest) {
+  FleetServiceOptions fleet;
+  fleet.connected = [&ingest](const std::string& host) { return ingest.IsConnected(host); };
+  return fleet;
+}
+
+// Members are destroyed from the last to the first: ports before services,
+// services before the store.
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(const ServerOptions& options, std::unique_ptr<Store> store, IngestObserver& observer)
+      : options_(options),
+        listen_(options.listen),
+        http_listen_(options.http_listen),
+        store_(std::move(store)),
+        metrics_(options.version, observer),
+        ingest_(*store_, metrics_, IngestOptionsOf(options)),
+        stats_(*store_),
+        fleet_(*store_, FleetOptionsOf(ingest_)) {}
+
+  ~ServerImpl() override {
+    if (grpc_ == nullptr) return;
+    grpc_->GetHealthCheckService()->SetServingStatus(false);
+    const absl::Time deadline = absl::Now() + options_.drain_max;
+    ingest_.Drain(options_.drain_max);
+    grpc_->Shutdown(absl::ToChronoTime(std::max(deadline, absl::Now())));
+  }
+
+  absl::Status Listen() {
+    grpc::ServerBuilder builder;
+    Configure(builder);
+    builder.AddListeningPort(options_.listen.ToString(), grpc::InsecureServerCredentials(),
+                             &listen_.port);
+    builder.RegisterService(&ingest_);
+    builder.RegisterService(&stats_);
+    builder.RegisterService(&fleet_);
+    grpc_ = builder.BuildAndStart();
+    if (grpc_ == nullptr || listen_.port == 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),
+                                                 ": in use, or not an address of this machine"));
+    }
+    return ListenHttp();
+  }
+
+  const ListenAddress& listen() const override { return listen_; }
+  const ListenAddress& http_listen() const override { return http_listen_; }
+
+ private:
+  absl::Status ListenHttp() {
+    HttpOptions http;
+    http.host = http_listen_.host;
+    http.port = http_listen_.port;
+    http.metrics = [this] {
+      return metrics_.Text({.queue_bytes = ingest_.queue_bytes(),
+                            .streams = ingest_.stream_count(),
+                            .store = store_->Gauges()});
+    };
+    http.ready = [this] {
+      if (absl::Status status = ingest_.Ready(); !status.ok()) return status;
+      return store_->StoredCuts("").status();  // Can it be read?
+    };
+    absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(std::move(http));
+    if (!server.ok()) return server.status();
+    http_ = *std::move(server);
+    http_listen_.port = http_->port();
+    return absl::OkStatus();
+  }
+
+  const ServerOptions options_;
+  ListenAddress listen_;
+  ListenAddress http_listen_;
+
+  const std::unique_ptr<Store> store_;
+  ServerMetrics metrics_;
+  IngestService ingest_;
+  StatsService stats_;
+  FleetService fleet_;
+  std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      IngestObserver& observer) {
+  if (absl::Status status = CheckListen("--listen", options.listen, options.plaintext);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = CheckListen("--http-listen", options.http_listen, options.plaintext);
+      !status.ok()) {
+    return status;
+  }
+  StoreOptions store_options;
+  store_options.url = options.database;
+  // One for each query that may run, so that opening a stream (1) and asking
+  // whether the server is ready (1) never wait for a query.
+  store_options.readers_max =
+      StatsServiceOptions().pool.workers + FleetServiceOptions().pool.workers + 2;
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(store_options);
+  if (!store.ok()) {
+    return absl::Status(store.status().code(), absl::StrCat("--database ", options.database, ": ",
+                                                            store.status().message()));
+  }
+
+  auto server = std::make_unique<ServerImpl>(options, *std::move(store), observer);
+  if (absl::Status status = server->Listen(); !status.ok()) return status;
+  return server;
+}
+
+}  // namespace mxtally

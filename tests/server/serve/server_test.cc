@@ -1,0 +1,159 @@
+#include "server/serve/server.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "mxtally/v1/fleet.grpc.pb.h"
+#include "mxtally/v1/ingest.grpc.pb.h"
+#include "mxtally/v1/stats.grpc.pb.h"
+#include "tests/server/ingest/records.h"
+
+namespace mxtally {
+namespace {
+
+using testing::HasSubstr;
+
+// A server over a database of its own, restarted at will.
+class ServerTest : public testing::Test {
+ protected:
+  ServerTest() {
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+    options_.listen.port = 0;
+    options_.http_listen.port = 0;
+    options_.database = absl::StrCat("sqlite:", dir_, "/mxtally.db");
+    options_.version = "0.1.0-test";
+  }
+  ~ServerTest() override {
+    server_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  void Start() {
+    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options_, observer_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    channel_ =
+        grpc::CreateChannel(server_->listen().ToString(), grpc::InsecureChannelCredentials());
+  }
+  std::string StartError() {
+    return std::string(Server::Start(options_, observer_).status().message());
+  }
+
+  // Sends sessions of "mx1" and waits for the acknowledgement.
+  void Send(int sessions) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    auto stub = v1::IngestService::NewStub(channel_);
+    auto stream = stub->StreamSessions(&context);
+    v1::StreamSessionsRequest request;
+    request.mutable_hello()->set_host("mx1");
+    stream->Write(request);
+    v1::StreamSessionsResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    *request.mutable_batch() = Batch("mx1", 1, sessions);
+    stream->Write(request);
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.acked_sequence(), 1);
+    stream->WritesDone();
+    while (stream->Read(&response)) {
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  int64_t SessionsOfMx1() {
+    grpc::ClientContext context;
+    v1::ListHostsResponse response;
+    const grpc::Status status =
+        v1::FleetService::NewStub(channel_)->ListHosts(&context, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.hosts_size() == 1 ? response.hosts(0).sessions() : -1;
+  }
+  std::string Get(const std::string& path) {
+    const httplib::Result result =
+        httplib::Client("127.0.0.1", server_->http_listen().port).Get(path);
+    return result ? absl::StrCat(result->status, " ", result->body) : "no answer";
+  }
+
+  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_server_test_", getpid());
+  ServerOptions options_;
+  IngestObserver observer_;
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+TEST_F(ServerTest, StoresAnswersAndShowsMetrics) {
+  Start();
+  Send(3);
+  EXPECT_EQ(SessionsOfMx1(), 3);
+  EXPECT_EQ(Get("/readyz"), "200 ok\n");
+  const std::string metrics = Get("/metrics");
+  EXPECT_THAT(metrics, HasSubstr("sessions_total{outcome=\"inserted\"} 3"));
+  EXPECT_THAT(metrics, HasSubstr("mxtally_server_store_wal_bytes"));
+}
+
+TEST_F(ServerTest, KeepsEverythingOverARestart) {
+  Start();
+  Send(3);
+  server_.reset();
+  Start();
+  EXPECT_EQ(SessionsOfMx1(), 3);
+  Send(3);
+  EXPECT_EQ(SessionsOfMx1(), 3);
+}
+
+TEST_F(ServerTest, AnswersStatistics) {
+  Start();
+  Send(3);
+  grpc::ClientContext context;
+  v1::GetTlsStatsResponse response;
+  const grpc::Status status =
+      v1::StatsService::NewStub(channel_)->GetTlsStats(&context, {}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(ServerTest, OtherMachinesNeedPlaintextSaid) {
+  options_.listen.host = "0.0.0.0";
+  EXPECT_THAT(StartError(), HasSubstr("--listen 0.0.0.0:0: other machines could connect"));
+  options_.listen.host = "127.0.0.1";
+  options_.http_listen.host = "0.0.0.0";
+  EXPECT_THAT(StartError(), HasSubstr("--http-listen 0.0.0.0:0: "));
+  options_.plaintext = true;
+  Start();
+}
+
+TEST_F(ServerTest, PortInUseIsAnError) {
+  Start();
+  options_.database += "2";
+  options_.listen.port = server_->listen().port;
+  EXPECT_THAT(StartError(), HasSubstr("cannot listen on 127.0.0.1:"));
+  options_.listen.port = 0;
+  options_.http_listen.port = server_->http_listen().port;
+  EXPECT_THAT(StartError(), HasSubstr("cannot listen on 127.0.0.1:"));
+}
+
+TEST_F(ServerTest, StopsWhileAStreamIsOpen) {
+  Start();
+  grpc::ClientContext context;
+  auto stub = v1::IngestService::NewStub(channel_);
+  auto stream = stub->StreamSessions(&context);
+  v1::StreamSessionsRequest request;
+  request.mutable_hello()->set_host("mx1");
+  stream->Write(request);
+  v1::StreamSessionsResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  server_.reset();
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+}  // namespace
+}  // namespace mxtally
