@@ -21,7 +21,7 @@ struct FleetServiceOptions {
   std::function<bool(const std::string&)> connected = [](const std::string&) { return false; };
 
   // Workers, waiting calls and the time that a query may take.
-  QueryPoolOptions pool;
+  QueryPoolOptions pool = {};
 };
 
 class FleetService final : public v1::FleetService::CallbackService {

@@ -17,7 +17,7 @@ struct StatsServiceOptions {
   std::function<absl::Time()> now = absl::Now;
 
   // Workers, waiting calls and the time that a query may take.
-  QueryPoolOptions pool;
+  QueryPoolOptions pool = {};
 };
 
 class StatsService final : public v1::StatsService::CallbackService {
