@@ -41,6 +41,9 @@ struct StoreOptions {
   // Readers open at a time; a query beyond waits for one.
   int readers_max = 4;
 
+  // Rows of one statistics query.  A hundred thousand take about 30 MB.
+  int stats_rows_max = 200'000;
+
   std::function<absl::Time()> now = absl::Now;
 };
 
@@ -158,6 +161,7 @@ class Store {
   // Where the counts of each log of `host` end.
   virtual absl::StatusOr<std::vector<v1::StoredCut>> StoredCuts(const std::string& host) const = 0;
 
+  //   INVALID_ARGUMENT  more than `stats_rows_max` rows
   virtual absl::StatusOr<StatsResult> QueryStats(const StatsQuery& query,
                                                  const QueryGuard& guard) const = 0;
 

@@ -34,9 +34,8 @@ class CoverageReader {
       : db_(db),
         start_ns_(absl::ToUnixNanos(start)),
         end_ns_(absl::ToUnixNanos(end)),
-        split_(
-            Split({FloorDivide(start_ns_, kNanosPerHour), -FloorDivide(-end_ns_, kNanosPerHour)})) {
-  }
+        split_(Split({FloorDivide(start_ns_, kNanosPerHour), -FloorDivide(-end_ns_, kNanosPerHour)},
+                     kHoursPerDay)) {}
 
   HostCoverage Read(const KnownHost& known);
 
@@ -45,14 +44,14 @@ class CoverageReader {
   void AddLogs(const KnownHost& known, HostCoverage& host);
   void AddIntervals(int64_t host_id, int64_t log_id, HostCoverage::Log& log);
   void AddGaps(int64_t host_id, int64_t log_id, HostCoverage& host);
-  void AddHostCounts(Statement& select, int64_t host_id, HourRange range, HostCoverage& host);
-  void AddLogCounts(Statement& select, int64_t host_id, int64_t log_id, HourRange range,
+  void AddHostCounts(Statement& select, int64_t host_id, Range range, HostCoverage& host);
+  void AddLogCounts(Statement& select, int64_t host_id, int64_t log_id, Range range,
                     HostCoverage& host);
 
   Connection& db_;
   const int64_t start_ns_;
   const int64_t end_ns_;
-  const SplitWindow split_;
+  const SplitRange split_;
 
   static constexpr char kHostColumns[] =
       "SELECT total(sessions), total(folded), total(key_conflicts), total(rejected), "
@@ -92,7 +91,7 @@ HostCoverage CoverageReader::Read(const KnownHost& known) {
   host.host = known.name;
   AddHost(known, host);
   AddHostCounts(host_hours_, known.host_id, split_.before, host);
-  AddHostCounts(host_days_, known.host_id, split_.days, host);
+  AddHostCounts(host_days_, known.host_id, split_.whole, host);
   AddHostCounts(host_hours_, known.host_id, split_.after, host);
   AddLogs(known, host);
   return host;
@@ -119,7 +118,7 @@ void CoverageReader::AddLogs(const KnownHost& known, HostCoverage& host) {
     AddIntervals(known.host_id, log_id, log);
     AddGaps(known.host_id, log_id, host);
     AddLogCounts(log_hours_, known.host_id, log_id, split_.before, host);
-    AddLogCounts(log_days_, known.host_id, log_id, split_.days, host);
+    AddLogCounts(log_days_, known.host_id, log_id, split_.whole, host);
     AddLogCounts(log_hours_, known.host_id, log_id, split_.after, host);
   }
 }
@@ -143,9 +142,9 @@ void CoverageReader::AddGaps(int64_t host_id, int64_t log_id, HostCoverage& host
   }
 }
 
-void CoverageReader::AddHostCounts(Statement& select, int64_t host_id, HourRange range,
+void CoverageReader::AddHostCounts(Statement& select, int64_t host_id, Range range,
                                    HostCoverage& host) {
-  if (range.start >= range.end) return;
+  if (range.empty()) return;
   select.Query(host_id, range.start, range.end);
   if (!select.Step()) return;
   v1::ExceptionCounts& e = host.exceptions;
@@ -157,9 +156,9 @@ void CoverageReader::AddHostCounts(Statement& select, int64_t host_id, HourRange
   select.Reset();
 }
 
-void CoverageReader::AddLogCounts(Statement& select, int64_t host_id, int64_t log_id,
-                                  HourRange range, HostCoverage& host) {
-  if (range.start >= range.end) return;
+void CoverageReader::AddLogCounts(Statement& select, int64_t host_id, int64_t log_id, Range range,
+                                  HostCoverage& host) {
+  if (range.empty()) return;
   select.Query(host_id, log_id, range.start, range.end);
   if (!select.Step()) return;
   v1::ExceptionCounts& e = host.exceptions;

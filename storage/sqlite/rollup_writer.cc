@@ -136,7 +136,7 @@ std::vector<RollupWriter::Change> RollupWriter::TakeChanges(const Tier& tier) co
     for (const auto& [label_set_id, cell] : hours_.at(key)->cells) {
       if (cell.change == Measures()) continue;
       changes.push_back({.owner_id = tier.by_host ? host_id : kWriterId,
-                         .period = tier.by_day ? FloorDivide(hour, kHoursPerDay) : hour,
+                         .period = FloorDivide(hour, tier.hours),
                          .label_set_id = tier.narrow ? cell.narrow_id : label_set_id,
                          .measures = cell.change});
     }

@@ -27,11 +27,15 @@ using sqlite::ReaderPool;
 using sqlite::Statement;
 using sqlite::Writer;
 
+// Peers' addresses are nobody else's business.  SQLite gives the files beside
+// the database its mode.
+constexpr mode_t kFileMode = 0640;
+
 // Held while the database is open, so that no second server writes to it.
 class FileLock {
  public:
   static absl::StatusOr<FileLock> Take(const std::string& path) {
-    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
     if (fd < 0) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, ": ", absl::ErrnoToStatus(errno, "open").message()));
@@ -66,6 +70,7 @@ class SqliteStore : public Store {
       : path_(std::move(path)),
         lock_(std::move(lock)),
         database_id_(std::move(database_id)),
+        stats_rows_max_(options.stats_rows_max),
         writer_(std::move(db), options),
         readers_(path_, options.readers_max) {}
 
@@ -83,7 +88,8 @@ class SqliteStore : public Store {
   }
   absl::StatusOr<StatsResult> QueryStats(const StatsQuery& query,
                                          const QueryGuard& guard) const override {
-    return Read(guard, [&](Connection& db) { return sqlite::QueryStats(db, query); });
+    return Read(guard,
+                [&](Connection& db) { return sqlite::QueryStats(db, query, stats_rows_max_); });
   }
   absl::StatusOr<std::optional<absl::Time>> NewestHour(const std::vector<std::string>& hosts,
                                                        const LabelFilter& filter,
@@ -124,6 +130,7 @@ class SqliteStore : public Store {
   const std::string path_;
   const FileLock lock_;
   const std::string database_id_;
+  const int stats_rows_max_;
   Writer writer_;
   // Closed before the writer, which then moves the WAL into the database.
   mutable ReaderPool readers_;
@@ -137,6 +144,11 @@ std::string ReadDatabaseId(Connection& db) {
 
 absl::Status WithPath(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+void CreatePrivately(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+  if (fd >= 0) close(fd);  // Else opening tells what is wrong.
 }
 
 // A file that is no database at all is another program's, not a damaged one.
@@ -167,6 +179,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path,
   }
   absl::StatusOr<FileLock> lock = FileLock::Take(absl::StrCat(path, ".lock"));
   if (!lock.ok()) return lock.status();
+  CreatePrivately(path);
   absl::StatusOr<std::unique_ptr<Connection>> opened =
       Connection::Open(path, Connection::kReadWrite);
   if (!opened.ok()) return opened.status();

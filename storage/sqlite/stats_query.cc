@@ -1,7 +1,9 @@
 #include "storage/sqlite/stats_query.h"
 
 #include <algorithm>
-#include <tuple>
+#include <limits>
+#include <map>
+#include <set>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
@@ -69,61 +71,76 @@ Grouping GroupLabelSets(Connection& db, const LabelFilter& filter, const LabelSe
   return grouping;
 }
 
+// A part of the window and the tier that answers for it.
+struct TierPart {
+  const Tier* tier;
+  Range range;
+};
+
+// Whether buckets are made of whole UTC days.
+bool DaysFit(const StatsQuery& query) {
+  return query.bucket % absl::Hours(24) == absl::ZeroDuration() &&
+         (query.bucket == absl::ZeroDuration() ||
+          query.bucket_offset % absl::Hours(24) == absl::ZeroDuration());
+}
+
+// The parts of a query's window.  `by_host`: hosts matter; `narrow`: no other
+// labels than the narrow ones do.
+std::vector<TierPart> Parts(const StatsQuery& query, bool by_host, bool narrow) {
+  const Tier& hour = by_host ? kHostHour : kFleetHour;
+  const Tier& day = !by_host ? kFleetDay : narrow ? kHostDayNarrow : kHostDay;
+  const Range window = {HoursOf(query.start), HoursOf(query.end)};
+  std::vector<TierPart> parts;
+  if (!DaysFit(query)) {
+    parts = {{&hour, window}};
+  } else {
+    const SplitRange hours = Split(window, kHoursPerDay);
+    parts = {{&hour, hours.before}, {&hour, hours.after}};
+    if (by_host && narrow && query.bucket == absl::ZeroDuration()) {
+      const SplitRange days = Split(hours.whole, kDaysPerWeek);
+      parts.insert(parts.end(),
+                   {{&day, days.before}, {&kHostWeekNarrow, days.whole}, {&day, days.after}});
+    } else {
+      parts.push_back({&day, hours.whole});
+    }
+  }
+  parts.erase(std::remove_if(parts.begin(), parts.end(),
+                             [](const TierPart& part) { return part.range.empty(); }),
+              parts.end());
+  return parts;
+}
+
 // Sums by (host, bucket, group of labels).
+//
+// Rows come in runs of one host and bucket, so the sums of a run are an array
+// by group, and only whole runs meet in a map.
 class Sums {
  public:
-  explicit Sums(const StatsQuery& query, const Grouping& grouping)
+  // Both must outlive it.  `rows_max` as in StoreOptions.
+  Sums(const StatsQuery& query, const Grouping& grouping, int rows_max)
       : bucket_hours_(query.bucket / absl::Hours(1)),
         offset_hours_(query.bucket_offset / absl::Hours(1)),
-        grouping_(grouping) {}
+        by_host_(query.group_by_host),
+        rows_max_(static_cast<size_t>(rows_max)),
+        grouping_(grouping),
+        run_sums_(grouping.groups.size()) {}
 
-  // Adds the rows of `tier` in `range`, of all owners in `hosts`.
-  void AddTier(Connection& db, const Tier& tier, HourRange range,
-               const std::vector<KnownHost>& hosts, bool by_host) {
-    Statement select(db, absl::StrCat("SELECT ", tier.period,
-                                      ", label_set_id, sessions, messages, tls_messages FROM ",
-                                      tier.table, " WHERE ", tier.owner, " = ?1 AND ", tier.period,
-                                      " >= ?2 AND ", tier.period, " < ?3"));
-    if (!tier.by_host) {
-      AddOwner(select, tier, kWriterId, range, 0);
-      return;
-    }
-    for (size_t i = 0; i < hosts.size() && db.ok(); ++i) {
-      AddOwner(select, tier, hosts[i].host_id, range, by_host ? i : 0);
-    }
-  }
+  // Adds the rows of a part; those of `hosts` if its tier has any.
+  void Add(Connection& db, const TierPart& part, const std::vector<KnownHost>& hosts);
 
-  std::vector<StatsRow> Rows(const std::vector<KnownHost>& hosts, bool by_host) const;
+  StatsResult Result(const std::vector<KnownHost>& hosts);
 
  private:
-  struct Key {
-    size_t host;
-    int64_t bucket;  // Its first hour.
-    int group;
+  struct Run {
+    size_t host = 0;     // 0 if hosts are not told apart.
+    int64_t bucket = 0;  // Its first hour.
 
-    friend bool operator==(const Key&, const Key&) = default;
-    friend bool operator<(const Key& a, const Key& b) {
-      return std::tie(a.host, a.bucket, a.group) < std::tie(b.host, b.bucket, b.group);
-    }
-    template <typename H>
-    friend H AbslHashValue(H h, const Key& k) {
-      return H::combine(std::move(h), k.host, k.bucket, k.group);
-    }
+    friend auto operator<=>(const Run&, const Run&) = default;
   };
 
-  void AddOwner(Statement& select, const Tier& tier, int64_t owner_id, HourRange range,
-                size_t host) {
-    for (select.Query(owner_id, range.start, range.end); select.Step();) {
-      const int group = grouping_.GroupOf(select.Int(1));
-      if (group == kNotCounted) continue;
-      const int64_t hour = tier.by_day ? select.Int(0) * kHoursPerDay : select.Int(0);
-      Measures& sum = sums_[{host, BucketOf(hour), group}];
-      sum.sessions += select.Int(2);
-      sum.messages += select.Int(3);
-      sum.tls_messages += select.Int(4);
-    }
-  }
-
+  void AddOwner(Statement& select, const TierPart& part, int64_t owner_id, size_t host);
+  void BeginRun(Run run);
+  void EndRun();
   int64_t BucketOf(int64_t hour) const {
     if (bucket_hours_ == 0) return 0;
     return FloorDivide(hour + offset_hours_, bucket_hours_) * bucket_hours_ - offset_hours_;
@@ -131,41 +148,86 @@ class Sums {
 
   const int64_t bucket_hours_;
   const int64_t offset_hours_;
+  const bool by_host_;
+  const size_t rows_max_;
   const Grouping& grouping_;
-  absl::flat_hash_map<Key, Measures> sums_;
+
+  Run run_;
+  std::vector<Measures> run_sums_;  // By group.
+  std::vector<int> run_groups_;     // Those with a sum.
+  std::map<std::pair<Run, int>, Measures> sums_;
+  std::set<std::string> tiers_;
 };
 
-std::vector<StatsRow> Sums::Rows(const std::vector<KnownHost>& hosts, bool by_host) const {
-  std::vector<std::pair<Key, Measures>> sorted(sums_.begin(), sums_.end());
-  std::sort(sorted.begin(), sorted.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<StatsRow> rows;
-  rows.reserve(sorted.size());
-  for (const auto& [key, measures] : sorted) {
-    StatsRow& row = rows.emplace_back();
-    if (by_host) row.host = hosts[key.host].name;
-    if (bucket_hours_ != 0) row.bucket = absl::FromUnixSeconds(key.bucket * 3600);
-    row.labels = grouping_.groups[static_cast<size_t>(key.group)];
+void Sums::Add(Connection& db, const TierPart& part, const std::vector<KnownHost>& hosts) {
+  const Tier& tier = *part.tier;
+  tiers_.insert(tier.name);
+  Statement select(db, absl::StrCat("SELECT ", tier.period,
+                                    ", label_set_id, sessions, messages, tls_messages FROM ",
+                                    tier.table, " WHERE ", tier.owner, " = ?1 AND ", tier.period,
+                                    " >= ?2 AND ", tier.period, " < ?3"));
+  if (!tier.by_host) {
+    AddOwner(select, part, kWriterId, 0);
+  } else {
+    for (size_t i = 0; i < hosts.size() && db.ok(); ++i) {
+      AddOwner(select, part, hosts[i].host_id, by_host_ ? i : 0);
+    }
+  }
+  EndRun();
+  if (sums_.size() > rows_max_) {
+    db.Fail(absl::InvalidArgumentError(
+        absl::StrCat("more than ", rows_max_,
+                     " rows: choose a shorter window, longer buckets or fewer groups")));
+  }
+}
+
+void Sums::AddOwner(Statement& select, const TierPart& part, int64_t owner_id, size_t host) {
+  select.Query(owner_id, part.range.start, part.range.end);
+  while (sums_.size() <= rows_max_ && select.Step()) {
+    const int group = grouping_.GroupOf(select.Int(1));
+    if (group == kNotCounted) continue;
+    BeginRun({host, BucketOf(select.Int(0) * part.tier->hours)});
+    Measures& sum = run_sums_[static_cast<size_t>(group)];
+    if (sum.sessions == 0) run_groups_.push_back(group);
+    sum.sessions += select.Int(2);
+    sum.messages += select.Int(3);
+    sum.tls_messages += select.Int(4);
+  }
+}
+
+void Sums::BeginRun(Run run) {
+  if (run == run_) return;
+  EndRun();
+  run_ = run;
+}
+
+void Sums::EndRun() {
+  for (const int group : run_groups_) {
+    Measures& sum = run_sums_[static_cast<size_t>(group)];
+    sums_[{run_, group}] += sum;
+    sum = {};
+  }
+  run_groups_.clear();
+}
+
+StatsResult Sums::Result(const std::vector<KnownHost>& hosts) {
+  StatsResult result;
+  result.tiers.assign(tiers_.begin(), tiers_.end());
+  result.rows.reserve(sums_.size());
+  for (const auto& [key, measures] : sums_) {
+    const auto& [run, group] = key;
+    StatsRow& row = result.rows.emplace_back();
+    if (by_host_) row.host = hosts[run.host].name;
+    if (bucket_hours_ != 0) row.bucket = absl::FromUnixSeconds(run.bucket * 3600);
+    row.labels = grouping_.groups[static_cast<size_t>(group)];
     row.measures = measures;
   }
-  return rows;
-}
-
-// Whether buckets are made of whole UTC days.
-bool DaysFit(const StatsQuery& query) {
-  if (query.bucket == absl::ZeroDuration()) return true;
-  return query.bucket % absl::Hours(24) == absl::ZeroDuration() &&
-         query.bucket_offset % absl::Hours(24) == absl::ZeroDuration();
-}
-
-const Tier& DayTier(bool by_host, const LabelSet& labels) {
-  if (!by_host) return kFleetDay;
-  return (labels & ~NarrowLabels()).none() ? kHostDayNarrow : kHostDay;
+  return result;
 }
 
 // Newest of the periods [start, end) of a tier that `grouping` counts.
-std::optional<int64_t> NewestPeriod(Connection& db, const Tier& tier, int64_t owner_id,
-                                    HourRange range, const Grouping& grouping) {
+std::optional<int64_t> NewestPeriod(Connection& db, const Tier& tier, int64_t owner_id, Range range,
+                                    const Grouping& grouping) {
   Statement select(db, absl::StrCat("SELECT ", tier.period, ", label_set_id FROM ", tier.table,
                                     " WHERE ", tier.owner, " = ?1 AND ", tier.period, " >= ?2 AND ",
                                     tier.period, " < ?3 ORDER BY ", tier.period, " DESC"));
@@ -177,49 +239,31 @@ std::optional<int64_t> NewestPeriod(Connection& db, const Tier& tier, int64_t ow
 
 std::optional<int64_t> NewestHourOf(Connection& db, bool by_host, int64_t owner_id,
                                     const Grouping& grouping) {
-  constexpr HourRange kAlways = {std::numeric_limits<int64_t>::min(),
-                                 std::numeric_limits<int64_t>::max()};
+  constexpr Range kAlways = {std::numeric_limits<int64_t>::min(),
+                             std::numeric_limits<int64_t>::max()};
   const std::optional<int64_t> day =
       NewestPeriod(db, by_host ? kHostDay : kFleetDay, owner_id, kAlways, grouping);
   if (!day) return std::nullopt;
-  const HourRange hours = {*day * kHoursPerDay, (*day + 1) * kHoursPerDay};
+  const Range hours = {*day * kHoursPerDay, (*day + 1) * kHoursPerDay};
   return NewestPeriod(db, by_host ? kHostHour : kFleetHour, owner_id, hours, grouping);
 }
 
 }  // namespace
 
-absl::StatusOr<StatsResult> QueryStats(Connection& db, const StatsQuery& query) {
+absl::StatusOr<StatsResult> QueryStats(Connection& db, const StatsQuery& query, int rows_max) {
   const bool by_host = query.group_by_host || !query.hosts.empty();
   std::vector<KnownHost> hosts;
   if (by_host) hosts = FindHosts(db, query.hosts);
   LabelSet kept = query.group_by;
   kept.set(static_cast<size_t>(Label::kTlsState));
+  const bool narrow = ((kept | query.filter.Used()) & ~NarrowLabels()).none();
   const Grouping grouping = GroupLabelSets(db, query.filter, kept);
 
-  StatsResult result;
-  Sums sums(query, grouping);
-  const auto add = [&](const Tier& tier, HourRange range) {
-    if (range.start >= range.end || !db.ok()) return;
-    sums.AddTier(db, tier, range, hosts, query.group_by_host);
-    const std::string name = tier.name;
-    if (std::find(result.tiers.begin(), result.tiers.end(), name) == result.tiers.end()) {
-      result.tiers.push_back(name);
-    }
-  };
-  const Tier& hour_tier = by_host ? kHostHour : kFleetHour;
-  const HourRange window = {HoursOf(query.start), HoursOf(query.end)};
-  if (DaysFit(query)) {
-    const SplitWindow split = Split(window);
-    add(hour_tier, split.before);
-    add(DayTier(by_host, kept | query.filter.Used()), split.days);
-    add(hour_tier, split.after);
-  } else {
-    add(hour_tier, window);
-  }
+  Sums sums(query, grouping, rows_max);
+  for (const TierPart& part : Parts(query, by_host, narrow)) sums.Add(db, part, hosts);
   db.CheckGuard();
   if (!db.ok()) return db.TakeStatus();
-  result.rows = sums.Rows(hosts, query.group_by_host);
-  return result;
+  return sums.Result(hosts);
 }
 
 absl::StatusOr<std::optional<absl::Time>> NewestHour(Connection& db,
@@ -262,13 +306,12 @@ std::vector<KnownHost> FindHosts(Connection& db, const std::vector<std::string>&
   return hosts;
 }
 
-SplitWindow Split(HourRange hours) {
-  const HourRange days = {-FloorDivide(-hours.start, kHoursPerDay),
-                          FloorDivide(hours.end, kHoursPerDay)};
-  if (days.start >= days.end) return {.before = hours, .days = {}, .after = {}};
-  return {.before = {hours.start, days.start * kHoursPerDay},
-          .days = days,
-          .after = {days.end * kHoursPerDay, hours.end}};
+SplitRange Split(Range range, int64_t periods) {
+  const Range whole = {-FloorDivide(-range.start, periods), FloorDivide(range.end, periods)};
+  if (whole.empty()) return {.before = range, .whole = {}, .after = {}};
+  return {.before = {range.start, whole.start * periods},
+          .whole = whole,
+          .after = {whole.end * periods, range.end}};
 }
 
 }  // namespace mxtally::sqlite

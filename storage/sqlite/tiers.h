@@ -8,35 +8,45 @@
 
 namespace mxtally::sqlite {
 
+inline constexpr int64_t kHoursPerDay = 24;
+inline constexpr int64_t kDaysPerWeek = 7;
+inline constexpr int64_t kNanosPerHour = int64_t{3'600'000'000'000};
+
 struct Tier {
   const char* name;
   const char* table;
   // First two columns of the primary key; the third is label_set_id.
   const char* owner;
   const char* period;
-  bool by_host;  // Else the owner is the writer.
-  bool by_day;   // Else by hour.
-  bool narrow;   // Only the labels of NarrowLabels().
+  bool by_host;   // Else the owner is the writer.
+  int64_t hours;  // Length of a period.
+  bool narrow;    // Only the labels of NarrowLabels().
 };
 
-inline constexpr Tier kFleetDay = {"fleet_day", "rollup_fleet_day", "writer_id", "day", false, true,
-                                   false};
+inline constexpr Tier kFleetDay = {"fleet_day", "rollup_fleet_day", "writer_id", "day",
+                                   false,       kHoursPerDay,       false};
 inline constexpr Tier kFleetHour = {
-    "fleet_hour", "rollup_fleet_hour", "writer_id", "hour", false, false, false};
+    "fleet_hour", "rollup_fleet_hour", "writer_id", "hour", false, 1, false};
+// Weeks begin on Thursdays, as 1970 did.
+inline constexpr Tier kHostWeekNarrow = {"host_week_narrow",
+                                         "rollup_host_week_narrow",
+                                         "host_id",
+                                         "week",
+                                         true,
+                                         kDaysPerWeek* kHoursPerDay,
+                                         true};
 inline constexpr Tier kHostDayNarrow = {
-    "host_day_narrow", "rollup_host_day_narrow", "host_id", "day", true, true, true};
-inline constexpr Tier kHostDay = {"host_day", "rollup_host_day", "host_id", "day", true, true,
-                                  false};
-inline constexpr Tier kHostHour = {"host_hour", "rollup_host_hour", "host_id", "hour", true, false,
+    "host_day_narrow", "rollup_host_day_narrow", "host_id", "day", true, kHoursPerDay, true};
+inline constexpr Tier kHostDay = {"host_day", "rollup_host_day", "host_id", "day",
+                                  true,       kHoursPerDay,      false};
+inline constexpr Tier kHostHour = {"host_hour", "rollup_host_hour", "host_id", "hour", true, 1,
                                    false};
 
-inline constexpr std::array kTiers = {kFleetDay, kFleetHour, kHostDayNarrow, kHostDay, kHostHour};
+inline constexpr std::array kTiers = {kFleetDay,      kFleetHour, kHostWeekNarrow,
+                                      kHostDayNarrow, kHostDay,   kHostHour};
 
 // The one server that writes an SQLite database.
 inline constexpr int64_t kWriterId = 1;
-
-inline constexpr int64_t kHoursPerDay = 24;
-inline constexpr int64_t kNanosPerHour = int64_t{3'600'000'000'000};
 
 // Rounds down, also below zero.
 constexpr int64_t FloorDivide(int64_t value, int64_t divisor) {

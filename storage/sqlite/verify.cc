@@ -13,10 +13,13 @@ namespace mxtally::sqlite {
 
 namespace {
 
-// Rounds down, also before 1970.
-constexpr char kHourOfStamp[] =
-    "((stamp_ns - CASE WHEN stamp_ns < 0 THEN 3599999999999 ELSE 0 END) / 3600000000000)";
-constexpr char kDayOfHour[] = "((hour - CASE WHEN hour < 0 THEN 23 ELSE 0 END) / 24)";
+// SQL that divides a column and rounds down, also below zero.
+std::string Floor(const std::string& column, int64_t divisor) {
+  return absl::StrCat("((", column, " - CASE WHEN ", column, " < 0 THEN ", divisor - 1,
+                      " ELSE 0 END) / ", divisor, ")");
+}
+
+std::string HourOfStamp() { return Floor("stamp_ns", kNanosPerHour); }
 
 // Owner, period, label set; then three figures.
 constexpr int kKeyColumns = 3;
@@ -54,14 +57,14 @@ std::string Figures(const std::optional<Row>& row) {
 struct Comparison {
   std::string tier;
   bool by_host;
-  bool by_day;
+  int64_t hours;  // Of a period.
   std::string expected_sql;
   std::string actual_sql;
 };
 
 absl::Status Difference(Connection& db, const Comparison& c, const Row& key,
                         const std::optional<Row>& expected, const std::optional<Row>& actual) {
-  const int64_t hour = c.by_day ? key[1] * kHoursPerDay : key[1];
+  const int64_t hour = key[1] * c.hours;
   return absl::DataLossError(absl::StrCat(
       c.tier, ", ", OwnerName(db, key[0], c.by_host), ", ",
       absl::FormatTime(absl::FromUnixSeconds(hour * 3600), absl::UTCTimeZone()), ", label set ",
@@ -88,9 +91,9 @@ absl::Status Compare(Connection& db, const Comparison& c) {
 Comparison HostHours() {
   return {.tier = kHostHour.name,
           .by_host = true,
-          .by_day = false,
+          .hours = kHostHour.hours,
           .expected_sql = absl::StrCat(
-              "SELECT host_id, ", kHourOfStamp,
+              "SELECT host_id, ", HourOfStamp(),
               ", label_set_id, count(*), sum(messages), sum(tls_messages) FROM session "
               "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
           .actual_sql =
@@ -101,10 +104,10 @@ Comparison HostHours() {
 Comparison Sums(const Tier& tier) {
   return {.tier = tier.name,
           .by_host = tier.by_host,
-          .by_day = tier.by_day,
+          .hours = tier.hours,
           .expected_sql = absl::StrCat(
               "SELECT ", tier.by_host ? "host_id" : absl::StrCat(kWriterId), ", ",
-              tier.by_day ? kDayOfHour : "hour", ", ", tier.narrow ? "narrow_id" : "label_set_id",
+              Floor("hour", tier.hours), ", ", tier.narrow ? "narrow_id" : "label_set_id",
               ", sum(sessions), sum(messages), sum(tls_messages) FROM rollup_host_hour ",
               tier.narrow ? "JOIN label_set USING (label_set_id) " : "",
               "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
@@ -113,19 +116,14 @@ Comparison Sums(const Tier& tier) {
                                      tier.table, " ORDER BY 1, 2, 3")};
 }
 
-Comparison HostCounters(bool by_day) {
-  const std::string period = by_day ? "day" : "hour";
-  const std::string hour = kHourOfStamp;
-  const std::string expected =
-      absl::StrCat("SELECT host_id, ", hour,
-                   " AS hour, count(*) AS sessions, sum(folded) AS folded, sum(key_conflict) AS "
-                   "key_conflicts FROM session GROUP BY 1, 2");
+Comparison HostCounters(const std::string& period, int64_t hours) {
   return {.tier = absl::StrCat("counters by ", period),
           .by_host = true,
-          .by_day = by_day,
-          .expected_sql = absl::StrCat("SELECT host_id, ", by_day ? kDayOfHour : "hour",
-                                       ", 0, sum(sessions), sum(folded), sum(key_conflicts) FROM (",
-                                       expected, ") GROUP BY 1, 2 ORDER BY 1, 2"),
+          .hours = hours,
+          .expected_sql = absl::StrCat(
+              "SELECT host_id, ", Floor("stamp_ns", hours * kNanosPerHour),
+              ", 0, count(*), sum(folded), sum(key_conflict) FROM session GROUP BY 1, 2 "
+              "ORDER BY 1, 2"),
           .actual_sql = absl::StrCat(
               "SELECT host_id, ", period, ", 0, sessions, folded, key_conflicts FROM host_", period,
               " WHERE sessions <> 0 OR folded <> 0 OR key_conflicts <> 0 ORDER BY 1, 2")};
@@ -138,8 +136,8 @@ absl::Status VerifyRollups(Connection& db) {
   for (const Tier& tier : kTiers) {
     if (absl::Status s = Compare(db, Sums(tier)); !s.ok()) return s;
   }
-  if (absl::Status s = Compare(db, HostCounters(/*by_day=*/false)); !s.ok()) return s;
-  return Compare(db, HostCounters(/*by_day=*/true));
+  if (absl::Status s = Compare(db, HostCounters("hour", 1)); !s.ok()) return s;
+  return Compare(db, HostCounters("day", kHoursPerDay));
 }
 
 }  // namespace mxtally::sqlite

@@ -1,4 +1,4 @@
--- Times are UTC: *_ns are nanoseconds, hours and days are counted since
+-- Times are UTC: *_ns are nanoseconds; hours, days and weeks are counted since
 -- 1970-01-01.  Every table that grows has the host first in its primary key.
 
 -- One row.
@@ -230,6 +230,17 @@ CREATE TABLE rollup_host_day_narrow (
   messages INTEGER NOT NULL,
   tls_messages INTEGER NOT NULL,
   PRIMARY KEY (host_id, day, label_set_id)
+) STRICT, WITHOUT ROWID;
+
+-- The same by week, so that a season of a whole fleet is few rows.
+CREATE TABLE rollup_host_week_narrow (
+  host_id INTEGER NOT NULL,
+  week INTEGER NOT NULL,
+  label_set_id INTEGER NOT NULL,
+  sessions INTEGER NOT NULL,
+  messages INTEGER NOT NULL,
+  tls_messages INTEGER NOT NULL,
+  PRIMARY KEY (host_id, week, label_set_id)
 ) STRICT, WITHOUT ROWID;
 
 -- All hosts together, kept per writing server and summed when read.  Here
