@@ -66,7 +66,7 @@ TEST_P(StoreQueriesTest, WholeDaysComeFromADayTierAndEdgesFromHours) {
                   {.stamp = "2026-11-03T01:00:00Z"}});
   const StatsResult result = Query(Window("2026-11-01T23:00:00Z", "2026-11-03T01:00:00Z"));
   EXPECT_EQ(Total(result).sessions, 3);
-  EXPECT_THAT(result.tiers, ElementsAre("fleet_hour", "fleet_day"));
+  EXPECT_THAT(result.tiers, UnorderedElementsAre("fleet_hour", "fleet_day"));
 }
 
 TEST_P(StoreQueriesTest, SmallestTierThatHoldsTheLabelsIsRead) {
@@ -87,6 +87,13 @@ TEST_P(StoreQueriesTest, SmallestTierThatHoldsTheLabelsIsRead) {
   EXPECT_THAT(Query(day).tiers, ElementsAre("host_day_narrow"));
   day.bucket = absl::Hours(6);
   EXPECT_THAT(Query(day).tiers, ElementsAre("host_hour"));
+  // Weeks begin on Thursdays.
+  StatsQuery month = Window("2026-10-28T00:00:00Z", "2026-11-28T01:00:00Z");
+  month.group_by_host = true;
+  EXPECT_THAT(Query(month).tiers,
+              UnorderedElementsAre("host_hour", "host_day_narrow", "host_week_narrow"));
+  month.bucket = absl::Hours(24);
+  EXPECT_THAT(Query(month).tiers, UnorderedElementsAre("host_hour", "host_day_narrow"));
 }
 
 TEST_P(StoreQueriesTest, EveryTierGivesTheSameAnswer) {
@@ -200,6 +207,17 @@ TEST_P(StoreQueriesTest, GroupsByHost) {
   std::vector<std::pair<std::string, int64_t>> hosts;
   for (const StatsRow& row : Query(query).rows) hosts.emplace_back(row.host, row.measures.sessions);
   EXPECT_THAT(hosts, UnorderedElementsAre(testing::Pair("mx1", 2), testing::Pair("mx2", 1)));
+}
+
+TEST_P(StoreQueriesTest, TooManyRowsAreRefused) {
+  options_.stats_rows_max = 2;
+  Reopen();
+  CommitSessions({{.ordinal = 0, .cipher = "A"}, {.ordinal = 1, .cipher = "B"}});
+  StatsQuery query = Always();
+  query.group_by = By({Label::kCipher});
+  EXPECT_EQ(Query(query).rows.size(), 2u);
+  CommitSessions({{.ordinal = 2, .cipher = "C"}});
+  EXPECT_EQ(store_->QueryStats(query, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 // --- Filters ---

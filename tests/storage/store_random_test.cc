@@ -154,15 +154,15 @@ class StoreRandomTest : public StoreTest {
         .messages = Below(3),
     });
     record.mutable_key()->set_key_version(OneIn(10) ? 2 : 1);
-    SetTime(At("2026-10-30T20:00:00Z") + absl::Minutes(40) * Below(150),
+    SetTime(At("2026-10-30T20:00:00Z") + absl::Minutes(200) * Below(100),
             record.mutable_key()->mutable_stamp());
     return record;
   }
 
   StatsQuery RandomQuery() {
     StatsQuery query;
-    query.start = At("2026-10-30T20:00:00Z") + absl::Hours(Below(90) - 10);
-    query.end = query.start + absl::Hours(Below(110));
+    query.start = At("2026-10-30T20:00:00Z") + absl::Hours(Below(300) - 10);
+    query.end = query.start + absl::Hours(Below(350));
     query.group_by = LabelSet(random_()) & LabelSet(random_());
     query.group_by_host = OneIn(3);
     for (int i = OneIn(3) ? 2 : 0; i > 0; --i) query.hosts.push_back(RandomHost());
@@ -218,7 +218,7 @@ TEST_P(StoreRandomTest, StoreAndModelAgree) {
   options_.labels_per_hour_max = 2;
   Reopen();
   Model model(options_.labels_per_hour_max);
-  for (int round = 0; round < 40 && !HasFailure(); ++round) {
+  for (int round = 0; round < 25 && !HasFailure(); ++round) {
     for (int i = 0; i < 8; ++i) CommitRandomBatches(4, model);
     if (OneIn(4)) Reopen();
     for (int i = 0; i < 25; ++i) ExpectSameAnswer(RandomQuery(), model);

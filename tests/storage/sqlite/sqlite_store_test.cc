@@ -159,6 +159,15 @@ TEST_F(SqliteStoreTest, ClosingMovesTheWalIntoTheDatabase) {
   EXPECT_FALSE(std::filesystem::exists(path_ + "-wal"));
 }
 
+TEST_F(SqliteStoreTest, FilesArePrivate) {
+  Reopen();
+  ASSERT_TRUE(Commit(*store_, 0, 10).ok());
+  for (const char* suffix : {"", "-wal", "-shm", ".lock"}) {
+    const auto mode = std::filesystem::status(path_ + suffix).permissions();
+    EXPECT_EQ(mode & std::filesystem::perms::others_all, std::filesystem::perms::none) << suffix;
+  }
+}
+
 // --- Audit ---
 
 TEST_F(SqliteStoreTest, AuditNamesTheFirstDifference) {
@@ -169,6 +178,7 @@ TEST_F(SqliteStoreTest, AuditNamesTheFirstDifference) {
       {"UPDATE rollup_host_hour SET sessions = sessions + 1", "host_hour, host mx1, "},
       {"UPDATE rollup_host_day SET messages = 0", "host_day, host mx1, "},
       {"DELETE FROM rollup_host_day_narrow", "host_day_narrow, host mx1, "},
+      {"UPDATE rollup_host_week_narrow SET sessions = 1", "host_week_narrow, host mx1, 2026-10-29"},
       {"UPDATE rollup_fleet_hour SET tls_messages = 7", "fleet_hour, writer 1, "},
       {"INSERT INTO rollup_fleet_day VALUES (1, 3, 1, 1, 1, 1)", "fleet_day, writer 1, 1970-01-04"},
       {"UPDATE host_hour SET folded = 1", "counters by hour, host mx1, 2026-11-02T10"},
