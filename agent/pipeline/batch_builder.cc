@@ -20,11 +20,7 @@ constexpr int64_t kOverheadBytes = 64 * 1024;
 // Tag and length in front of an embedded message of less than 2 MiB.
 constexpr int64_t kFieldBytes = 4;
 
-int64_t HourOf(absl::Time time) {
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  const int64_t hour = seconds / 3600;
-  return seconds % 3600 < 0 ? hour - 1 : hour;
-}
+int64_t HourOf(absl::Time time) { return ToTimestamp(time).seconds() / 3600; }
 
 }  // namespace
 

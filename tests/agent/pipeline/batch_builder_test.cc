@@ -52,10 +52,10 @@ TEST_F(BatchBuilderTest, ClockThatStepsBackGoesOnInTheEarlierHour) {
   EXPECT_EQ(batch.counts(1).lines().read(), 2);
 }
 
-TEST_F(BatchBuilderTest, TimesBefore1970FallIntoTheirHourToo) {
+TEST_F(BatchBuilderTest, TimesThatTheProtocolDoesNotPermitFallIntoTheNearestHour) {
   builder_.SetTime(At(-1));
   CountLine();
-  EXPECT_EQ(Finish()[0].counts(0).hour().seconds(), -kHour);
+  EXPECT_EQ(Finish()[0].counts(0).hour().seconds(), 0);
 }
 
 TEST_F(BatchBuilderTest, LinesWithoutAnyStampCountToNow) {
