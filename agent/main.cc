@@ -1,1 +1,23 @@
-int main() {}
+// mxtally-agent: follows mail logs and sends their sessions to the server.
+
+#include <unistd.h>
+
+#include <iostream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agent/cli/options.h"
+#include "agent/cli/run_command.h"
+#include "agent/scan/scan.h"
+
+int main(int argc, char** argv) {
+  mxtally::CommandLine command = mxtally::ParseCommandLine(
+      std::vector<std::string>(argv + 1, argv + argc), std::cout, std::cerr);
+  if (const auto* run = std::get_if<mxtally::RunOptions>(&command)) return mxtally::Run(*run);
+  if (auto* scan = std::get_if<mxtally::ScanOptions>(&command)) {
+    scan->show_progress = isatty(STDERR_FILENO) != 0;
+    return mxtally::RunScan(*scan, std::cout, std::cerr);
+  }
+  return std::get<int>(command);
+}

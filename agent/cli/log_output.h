@@ -1,0 +1,62 @@
+// Tells the operator, on standard error, what matters of the delivery: once
+// when it changes, and at most once a minute of a kind when it repeats.
+
+#ifndef MXTALLY_AGENT_CLI_LOG_OUTPUT_H_
+#define MXTALLY_AGENT_CLI_LOG_OUTPUT_H_
+
+#include <spdlog/logger.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "agent/run/delivery_observer.h"
+
+namespace mxtally {
+
+// A logger on standard error.  One thread only.
+std::shared_ptr<spdlog::logger> CreateLogger();
+
+class LogOutput : public DeliveryObserver {
+ public:
+  explicit LogOutput(std::shared_ptr<spdlog::logger> logger,
+                     std::function<absl::Time()> now = absl::Now);
+
+  void OnConnected(const v1::ServerWelcome& welcome) override;
+  void OnDisconnected(const absl::Status& status, absl::Duration delay) override;
+  void OnCaughtUp(const std::string& log) override;
+  void OnGap(const std::string& log, const v1::Gap& gap) override;
+  void OnRejected(const v1::RejectedSession& rejected) override;
+  void OnLogTrouble(const std::string& log, const absl::Status& status) override;
+  void OnCheckpointTrouble(const absl::Status& status) override;
+
+ private:
+  // Lets one through each minute, and counts the others.
+  struct Limit {
+    absl::Time next = absl::InfinitePast();
+    int64_t held_back = 0;
+  };
+  bool Permits(Limit& limit);
+  // " (and 7 more)" since the last one that was let through.
+  static std::string Others(Limit& limit);
+
+  const std::shared_ptr<spdlog::logger> logger_;
+  const std::function<absl::Time()> now_;
+
+  // What was said last, so that an outage of hours is not a line a minute.
+  bool was_connected_ = false;
+  std::set<std::string> caught_up_;
+  std::string last_failure_;
+  Limit gaps_;
+  Limit rejected_;
+  Limit trouble_;
+  Limit checkpoint_;
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_CLI_LOG_OUTPUT_H_

@@ -1,0 +1,231 @@
+#include "agent/cli/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace mxtally {
+namespace {
+
+constexpr int kBadUsage = 2;
+constexpr size_t kHostBytesMax = 255;
+
+// Words as they were given; what they mean is checked after all are read.
+struct RunWords {
+  std::string server;
+  std::vector<std::string> logs;
+  std::string state_dir = "/var/lib/mxtally-agent";
+  std::string host;
+  std::string time_zone;
+  std::string reference_time;
+  std::vector<std::string> exclude_peers;
+  bool plaintext = false;
+  bool once = false;
+};
+
+std::string SystemHostName() {
+  char name[kHostBytesMax + 1] = {};
+  if (gethostname(name, kHostBytesMax) != 0) return "";
+  return absl::AsciiStrToLower(name);
+}
+
+bool IsHostName(const std::string& name) {
+  return !name.empty() && name.size() <= kHostBytesMax && absl::c_all_of(name, [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+absl::Status Wrong(const std::string& option, const std::string& expected,
+                   const std::string& found) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, ": expected ", expected, ", found \"", found, "\""));
+}
+
+absl::StatusOr<absl::Time> ParseReferenceTime(const std::string& text, absl::TimeZone zone) {
+  absl::Time time;
+  for (const char* format : {"%Y-%m-%d%ET%H:%M:%E*S%Ez", "%Y-%m-%d%ET%H:%M:%E*S", "%Y-%m-%d"}) {
+    if (absl::ParseTime(format, text, zone, &time, nullptr)) return time;
+  }
+  return Wrong("--reference-time", "a time like 2026-11-01T04:00:00Z or 2026-11-01", text);
+}
+
+absl::StatusOr<RunOptions> CheckRunWords(RunWords words) {
+  RunOptions options;
+  if (words.server.empty()) {
+    return absl::InvalidArgumentError("--server: expected HOST:PORT, found nothing");
+  }
+  absl::StatusOr<ServerAddress> address = ParseServerAddress(words.server);
+  if (!address.ok()) return address.status();
+  if (!words.plaintext && !IsLoopback(address->host)) {
+    return Wrong("--server",
+                 "a loopback address, or --plaintext to send records over the network without "
+                 "encryption",
+                 words.server);
+  }
+  if (words.logs.empty()) {
+    return absl::InvalidArgumentError("--log: expected a path or a pattern, found nothing");
+  }
+  options.host = words.host.empty() ? SystemHostName() : absl::AsciiStrToLower(words.host);
+  if (!IsHostName(options.host)) {
+    return Wrong("--host", "at most 255 of [a-z0-9._-]", options.host);
+  }
+  options.time_zone = absl::LocalTimeZone();
+  if (!words.time_zone.empty() && !absl::LoadTimeZone(words.time_zone, &options.time_zone)) {
+    return Wrong("--time-zone", "a zone like UTC or Europe/Amsterdam", words.time_zone);
+  }
+  if (!words.reference_time.empty()) {
+    absl::StatusOr<absl::Time> time = ParseReferenceTime(words.reference_time, options.time_zone);
+    if (!time.ok()) return time.status();
+    options.reference_time = *time;
+  }
+  absl::StatusOr<PeerClassifier> peers = PeerClassifier::Create(words.exclude_peers);
+  if (!peers.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--exclude-peer: ", peers.status().message()));
+  }
+  options.peers = *std::move(peers);
+  options.server = std::move(words.server);
+  options.logs = std::move(words.logs);
+  options.state_dir = std::move(words.state_dir);
+  options.once = words.once;
+  return options;
+}
+
+void AddRunOptions(CLI::App& run, RunWords& words) {
+  run.add_option("--server", words.server, "Where the server listens")
+      ->type_name("HOST:PORT")
+      ->envname("MXTALLY_SERVER");
+  run.add_option("--log", words.logs, "Log to follow, or a pattern for several; repeatable")
+      ->type_name("PATH_OR_GLOB")
+      ->delimiter(',')
+      ->envname("MXTALLY_LOG");
+  run.add_option("--state-dir", words.state_dir, "Where the checkpoint is kept")
+      ->type_name("DIR")
+      ->capture_default_str()
+      ->envname("MXTALLY_STATE_DIR");
+  run.add_option("--host", words.host, "Name of this host in the records (default: its own)")
+      ->type_name("NAME")
+      ->envname("MXTALLY_HOST");
+  run.add_option("--time-zone", words.time_zone,
+                 "Zone of stamps that name none (default: the system's)")
+      ->type_name("ZONE")
+      ->envname("MXTALLY_TIME_ZONE");
+  run.add_option("--reference-time", words.reference_time,
+                 "Stamps without a year are at most a day after this "
+                 "(default: the files' own dates)")
+      ->type_name("TIME")
+      ->envname("MXTALLY_REFERENCE_TIME");
+  run.add_option("--exclude-peer", words.exclude_peers,
+                 "Peer to count apart, such as a monitoring host; repeatable")
+      ->type_name("CIDR_OR_DOMAIN")
+      ->delimiter(',')
+      ->envname("MXTALLY_EXCLUDE_PEER");
+  run.add_flag("--plaintext", words.plaintext,
+               "Permit records to leave this machine without encryption")
+      ->envname("MXTALLY_PLAINTEXT");
+  run.add_flag("--once", words.once, "Read to the end, deliver everything, and exit");
+}
+
+void AddScanOptions(CLI::App& scan, ScanOptions& options) {
+  scan.add_option("FILE", options.files, "Logs, compressed or not; - is standard input");
+  scan.add_option("--format", options.format, "table, json or csv")
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  scan.add_flag("--sessions", options.sessions, "Print one session a line, as JSON");
+  scan.add_option("--since", options.since, "Only sessions from then on")->type_name("TIME");
+  scan.add_option("--until", options.until, "Only sessions before then")->type_name("TIME");
+  scan.add_option("--time-zone", options.time_zone,
+                  "Zone of stamps that name none (default: the system's)")
+      ->type_name("ZONE");
+  scan.add_option("--reference-time", options.reference_time,
+                  "Stamps without a year are at most a day after this "
+                  "(default: the files' own dates)")
+      ->type_name("TIME");
+  scan.add_option("--exclude-peer", options.exclude_peers,
+                  "Peer to count apart, such as a monitoring host; repeatable")
+      ->type_name("CIDR_OR_DOMAIN")
+      ->allow_extra_args(false);
+  scan.add_option("--peer-class", options.peer_class,
+                  "Class that is reported: external, loopback, excluded or all")
+      ->type_name("CLASS")
+      ->capture_default_str();
+}
+
+// Whether the first word leaves no doubt that it is about the whole program.
+bool NamesCommand(const std::vector<std::string>& words) {
+  if (words.empty()) return false;
+  for (const char* word : {"run", "scan", "-h", "--help", "--version"}) {
+    if (words.front() == word) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<ServerAddress> ParseServerAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  ServerAddress address;
+  if (colon != std::string::npos) {
+    address.host = text.substr(0, colon);
+    const bool in_brackets =
+        address.host.size() > 2 && address.host.front() == '[' && address.host.back() == ']';
+    if (in_brackets) {
+      address.host = address.host.substr(1, address.host.size() - 2);
+    } else if (absl::StrContains(address.host, ":")) {
+      address.host.clear();  // An IPv6 address needs its brackets.
+    }
+    if (!absl::SimpleAtoi(text.substr(colon + 1), &address.port)) address.port = 0;
+  }
+  const bool wrong_host = address.host.empty() || absl::c_any_of(address.host, [](char c) {
+                            return !absl::ascii_isgraph(c) || c == '/';
+                          });
+  if (wrong_host || address.port < 1 || address.port > 65'535) {
+    return Wrong("--server", "HOST:PORT", text);
+  }
+  return address;
+}
+
+bool IsLoopback(const std::string& host) {
+  if (host == "localhost" || host == "::1") return true;
+  return absl::StartsWith(host, "127.") &&
+         absl::c_all_of(host, [](char c) { return absl::ascii_isdigit(c) || c == '.'; });
+}
+
+CommandLine ParseCommandLine(std::vector<std::string> words, std::ostream& out, std::ostream& err) {
+  if (!NamesCommand(words)) words.insert(words.begin(), "run");
+
+  CLI::App app("Counts the encryption of SMTP sessions from this host's mail log.",
+               "mxtally-agent");
+  app.set_version_flag("--version", "mxtally-agent " MXTALLY_VERSION);
+  app.require_subcommand(1);
+  RunWords run_words;
+  CLI::App& run = *app.add_subcommand("run", "Follow logs and send their sessions (the default)");
+  AddRunOptions(run, run_words);
+  ScanOptions scan_options;
+  CLI::App& scan = *app.add_subcommand("scan", "Report on log files, with no server");
+  AddScanOptions(scan, scan_options);
+
+  try {
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" with exit code 0.
+    return app.exit(error, out, err) == 0 ? 0 : kBadUsage;
+  }
+  if (scan) return scan_options;
+  absl::StatusOr<RunOptions> options = CheckRunWords(std::move(run_words));
+  if (!options.ok()) {
+    err << options.status().message() << "\nRun with --help for more information.\n";
+    return kBadUsage;
+  }
+  return *std::move(options);
+}
+
+}  // namespace mxtally

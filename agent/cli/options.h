@@ -1,0 +1,50 @@
+// The command line and the environment of mxtally-agent.
+
+#ifndef MXTALLY_AGENT_CLI_OPTIONS_H_
+#define MXTALLY_AGENT_CLI_OPTIONS_H_
+
+#include <optional>
+#include <ostream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "agent/scan/scan.h"
+#include "agent/session/peer_class.h"
+
+namespace mxtally {
+
+struct RunOptions {
+  std::string server;  // "HOST:PORT", checked.
+  std::vector<std::string> logs;
+  std::string state_dir;
+  std::string host;
+  absl::TimeZone time_zone;
+  std::optional<absl::Time> reference_time;
+  PeerClassifier peers;
+  bool once = false;
+};
+
+// A command to carry out, or the exit status of one that is done: 0 after
+// --help and --version, 2 for wrong usage.
+using CommandLine = std::variant<RunOptions, ScanOptions, int>;
+
+// Reads the words after the program's name.  Tells on `out` what was asked for,
+// on `err` which option is wrong, what was expected and what was found.
+CommandLine ParseCommandLine(std::vector<std::string> words, std::ostream& out, std::ostream& err);
+
+// Host and port of "mx.example.org:4625" or "[::1]:4625".
+struct ServerAddress {
+  std::string host;
+  int port = 0;
+};
+absl::StatusOr<ServerAddress> ParseServerAddress(const std::string& text);
+
+// Whether nothing sent to `host` leaves this machine.
+bool IsLoopback(const std::string& host);
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_CLI_OPTIONS_H_

@@ -1,0 +1,298 @@
+#include "agent/run/delivery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/pipeline/timestamps.h"
+
+namespace mxtally {
+namespace {
+
+// Whether trying the same again soon cannot help.
+bool IsHopeless(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsUnimplemented(status) ||
+         absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+}
+
+}  // namespace
+
+Delivery::Delivery(DeliveryOptions options, IngestClient& client, Mailbox& mailbox,
+                   CheckpointKeeper& checkpoint, DeliveryObserver& observer)
+    : options_(std::move(options)),
+      client_(client),
+      mailbox_(mailbox),
+      checkpoint_(checkpoint),
+      observer_(observer),
+      logs_(options_.logs, checkpoint, observer),
+      in_flight_(options_.window_bytes_max),
+      backoff_(options_.backoff) {}
+
+Delivery::~Delivery() = default;
+
+void Delivery::RequestStop() {
+  stop_requested_ = true;
+  mailbox_.Wake();
+}
+
+void Delivery::LogsChanged() {
+  if (reading_ || gathering_) return;
+  gathering_ = true;
+  look_at_ = std::min(look_at_, options_.clock() + options_.gather);
+}
+
+Delivery::Pause Delivery::Step() {
+  const absl::Time now = options_.clock();
+  if (stop_requested_ && !stop_at_) stop_at_ = now + options_.close_timeout;
+  TakeEvents(now);
+  if (done()) return {absl::ZeroDuration()};
+
+  switch (state_) {
+    case State::kDisconnected:
+      if (stop_at_) {
+        Finish(absl::OkStatus(), now);
+      } else if (now >= deadline_) {
+        Connect(now);
+      }
+      break;
+    case State::kOpening:
+      if (stop_at_) {
+        Finish(absl::OkStatus(), now);
+      } else if (now >= deadline_) {
+        Disconnect(absl::DeadlineExceededError("no welcome from the server"), now);
+      }
+      break;
+    case State::kStreaming:
+      Stream(now);
+      break;
+    case State::kClosing:
+      if (now >= deadline_) Finish(logs_result_, now);
+      break;
+  }
+  if (done()) return {absl::ZeroDuration()};
+  if (now >= checkpoint_.due()) StoreCheckpoint(now);
+  return UntilNextTask(now);
+}
+
+// ---- The stream's life
+
+void Delivery::Connect(absl::Time now) {
+  if (now >= find_at_) FindLogs(now);
+  retry_delay_min_ = absl::ZeroDuration();
+  state_ = State::kOpening;
+  deadline_ = now + options_.welcome_timeout;
+  stream_ = client_.Open(mailbox_);
+
+  v1::StreamSessionsRequest request;
+  v1::AgentHello& hello = *request.mutable_hello();
+  hello.set_host(options_.host);
+  hello.set_agent_version(options_.agent_version);
+  hello.set_parser_version(kParserVersion);
+  hello.set_key_version(kKeyVersion);
+  for (std::string& name : logs_.names()) hello.add_logs(std::move(name));
+  Write(std::move(request));
+  stream_->Read();
+}
+
+void Delivery::Disconnect(const absl::Status& status, absl::Time now) {
+  stream_.reset();
+  mailbox_.Clear();
+  in_flight_.Clear();
+  writing_ = false;
+  logs_.Close();
+  state_ = State::kDisconnected;
+  if (stop_at_) return;
+  if (IsHopeless(status)) {
+    if (options_.once) return Finish(status, now);
+    backoff_.Exhaust();
+  }
+  const absl::Duration delay = backoff_.Next(retry_delay_min_);
+  deadline_ = now + delay;
+  observer_.OnDisconnected(status, delay);
+}
+
+void Delivery::TakeEvents(absl::Time now) {
+  while (stream_ != nullptr && !done()) {
+    std::optional<StreamEvent> event = mailbox_.Take();
+    if (!event) return;
+    switch (event->type) {
+      case StreamEvent::Type::kWritten:
+        writing_ = false;
+        break;
+      case StreamEvent::Type::kMessage:
+        stream_->Read();
+        if (absl::Status s = TakeMessage(event->message, now); !s.ok()) Disconnect(s, now);
+        break;
+      case StreamEvent::Type::kEnded: {
+        const absl::Status status = stream_->Finish();
+        if (state_ == State::kClosing) {
+          Finish(logs_result_, now);
+        } else {
+          Disconnect(status, now);
+        }
+        break;
+      }
+    }
+  }
+}
+
+absl::Status Delivery::TakeMessage(const v1::StreamSessionsResponse& message, absl::Time now) {
+  if (message.has_retry_delay_ms()) {
+    retry_delay_min_ = absl::Milliseconds(std::max<int64_t>(0, message.retry_delay_ms()));
+  }
+  if (state_ == State::kOpening) {
+    // A server that cannot welcome anybody now says when to come again.
+    if (message.has_retry_delay_ms() && !message.has_welcome()) return absl::OkStatus();
+    return TakeWelcome(message, now);
+  }
+  for (const v1::RejectedSession& rejected : message.rejected_sessions()) {
+    observer_.OnRejected(rejected);
+  }
+  return TakeAcknowledgement(message.acked_sequence());
+}
+
+absl::Status Delivery::TakeWelcome(const v1::StreamSessionsResponse& message, absl::Time now) {
+  if (!message.has_welcome() || message.welcome().database_id().empty()) {
+    return absl::InternalError("the server's first message is not a welcome");
+  }
+  const v1::ServerWelcome& welcome = message.welcome();
+  database_id_ = welcome.database_id();
+  logs_.Open(welcome);
+  state_ = State::kStreaming;
+  reading_ = true;
+  said_all_ = false;
+  status_at_ = now + options_.status_interval;
+  observer_.OnConnected(welcome);
+  return absl::OkStatus();
+}
+
+absl::Status Delivery::TakeAcknowledgement(int64_t sequence) {
+  absl::StatusOr<std::vector<SentBatch>> batches = in_flight_.Acknowledge(sequence);
+  if (!batches.ok()) return absl::InternalError(batches.status().message());
+  if (!batches->empty()) backoff_.Reset();
+  for (SentBatch& batch : *batches) {
+    if (batch.checkpoint) checkpoint_.Acknowledge(*std::move(batch.checkpoint), database_id_);
+    if (batch.caught_up) logs_.OnAcknowledgedEnd(batch.log, *batch.caught_up);
+  }
+  return absl::OkStatus();
+}
+
+void Delivery::CloseStream(absl::Time now) {
+  state_ = State::kClosing;
+  deadline_ = now + options_.close_timeout;
+  stream_->WritesDone();
+}
+
+// ---- On a stream
+
+void Delivery::Stream(absl::Time now) {
+  if (now >= find_at_) FindLogs(now);
+  if (stop_at_ && now >= *stop_at_) return Finish(absl::OkStatus(), now);
+  if (writing_) return;
+  if (stop_at_) {
+    if (in_flight_.empty()) CloseStream(now);
+    return;
+  }
+  if (now >= status_at_) return SendStatus(now);
+  if (MayRead(now)) SendBatch(now);
+  if (options_.once && !reading_ && !writing_ && in_flight_.empty()) {
+    if (!std::exchange(said_all_, true)) return SendStatus(now);
+    logs_result_ = logs_.AllRead();
+    CloseStream(now);
+  }
+}
+
+bool Delivery::MayRead(absl::Time now) {
+  if (!reading_ && !options_.once && now >= look_at_) {
+    logs_.LookAgain();
+    reading_ = true;
+  }
+  return reading_ && HasRoom();
+}
+
+bool Delivery::HasRoom() const {
+  return in_flight_.HasRoom(options_.logs.pipeline.batch_bytes_max);
+}
+
+void Delivery::SendBatch(absl::Time now) {
+  std::optional<PipelineBatch> batch = logs_.Next();
+  if (!batch) {
+    reading_ = false;
+    gathering_ = false;
+    look_at_ = now + options_.poll_interval;
+    return;
+  }
+  v1::StreamSessionsRequest request;
+  *request.mutable_batch() = std::move(batch->batch);
+  request.mutable_batch()->set_sequence(in_flight_.next_sequence());
+  SentBatch sent = {.log = request.batch().log(),
+                    .bytes = static_cast<int64_t>(request.ByteSizeLong()),
+                    .checkpoint = std::move(batch->checkpoint),
+                    .caught_up = std::nullopt};
+  if (request.batch().has_caught_up_time()) {
+    sent.caught_up = FromTimestamp(request.batch().caught_up_time());
+  }
+  in_flight_.Add(std::move(sent));
+  Write(std::move(request));
+}
+
+void Delivery::SendStatus(absl::Time now) {
+  v1::StreamSessionsRequest request;
+  *request.mutable_status() =
+      logs_.Status([this](const std::string& log) { return in_flight_.empty(log); });
+  status_at_ = now + options_.status_interval;
+  Write(std::move(request));
+}
+
+void Delivery::Write(v1::StreamSessionsRequest request) {
+  writing_ = true;
+  stream_->Write(std::move(request));
+}
+
+// ---- Around it
+
+void Delivery::FindLogs(absl::Time now) {
+  logs_.Find();
+  find_at_ = now + options_.find_interval;
+}
+
+void Delivery::StoreCheckpoint(absl::Time now) {
+  const absl::Status stored = checkpoint_.Store(now);
+  if (stored.ok() && !checkpoint_trouble_) return;
+  checkpoint_trouble_ = !stored.ok();
+  observer_.OnCheckpointTrouble(stored);
+}
+
+void Delivery::Finish(absl::Status result, absl::Time now) {
+  stream_.reset();
+  logs_.Close();
+  StoreCheckpoint(now);
+  if (result.ok() && checkpoint_trouble_) {
+    result = absl::UnavailableError("the checkpoint could not be written");
+  }
+  result_ = std::move(result);
+}
+
+Delivery::Pause Delivery::UntilNextTask(absl::Time now) const {
+  absl::Time next = checkpoint_.due();
+  bool watch_logs = false;
+  if (state_ != State::kStreaming) {
+    next = std::min(next, deadline_);
+  } else if (stop_at_) {
+    next = std::min(next, *stop_at_);
+  } else {
+    next = std::min(next, find_at_);
+    // A write under way, and a full window, end with an event.
+    if (!writing_) {
+      next = std::min(next, status_at_);
+      if (reading_ && HasRoom()) next = now;
+      if (!reading_ && !options_.once) {
+        next = std::min(next, look_at_);
+        watch_logs = !gathering_;
+      }
+    }
+  }
+  return {std::max(next - now, absl::ZeroDuration()), watch_logs};
+}
+
+}  // namespace mxtally

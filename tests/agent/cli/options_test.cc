@@ -1,0 +1,145 @@
+#include "agent/cli/options.h"
+
+#include <cstdlib>
+#include <sstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace mxtally {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class OptionsTest : public testing::Test {
+ protected:
+  CommandLine Parse(std::vector<std::string> words) {
+    out_.str("");
+    err_.str("");
+    return ParseCommandLine(std::move(words), out_, err_);
+  }
+  RunOptions ParseRun(std::vector<std::string> words) {
+    words.insert(words.end(), {"--server", "127.0.0.1:4625", "--log", "mail.log"});
+    CommandLine command = Parse(std::move(words));
+    EXPECT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
+    return std::holds_alternative<RunOptions>(command) ? std::get<RunOptions>(command)
+                                                       : RunOptions();
+  }
+  void ExpectBadUsage(std::vector<std::string> words, const std::string& message) {
+    CommandLine command = Parse(std::move(words));
+    ASSERT_TRUE(std::holds_alternative<int>(command));
+    EXPECT_EQ(std::get<int>(command), 2);
+    EXPECT_THAT(err_.str(), HasSubstr(message));
+  }
+
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(OptionsTest, RunIsTheDefault) {
+  EXPECT_EQ(ParseRun({}).server, "127.0.0.1:4625");
+  EXPECT_EQ(ParseRun({"run"}).server, "127.0.0.1:4625");
+}
+
+TEST_F(OptionsTest, DefaultsAreTheSystems) {
+  const RunOptions options = ParseRun({});
+  EXPECT_FALSE(options.host.empty());
+  EXPECT_EQ(options.time_zone, absl::LocalTimeZone());
+  EXPECT_FALSE(options.reference_time.has_value());
+  EXPECT_EQ(options.peers.list_hash(), 0);
+  EXPECT_FALSE(options.once);
+}
+
+TEST_F(OptionsTest, LogsMayBeRepeatedListedOrSeparatedByCommas) {
+  EXPECT_THAT(ParseRun({"--log", "a", "b", "--log", "c,d"}).logs,
+              ElementsAre("a", "b", "c", "d", "mail.log"));
+}
+
+TEST_F(OptionsTest, HostIsLowerCase) {
+  EXPECT_EQ(ParseRun({"--host", "MX1.Example.ORG"}).host, "mx1.example.org");
+}
+
+TEST_F(OptionsTest, ZoneAndReferenceTimeAreRead) {
+  const RunOptions options =
+      ParseRun({"--time-zone", "Europe/Amsterdam", "--reference-time", "2019-07-01"});
+  EXPECT_EQ(options.time_zone.name(), "Europe/Amsterdam");
+  EXPECT_EQ(*options.reference_time,
+            absl::FromCivil(absl::CivilSecond(2019, 6, 30, 22), absl::UTCTimeZone()));
+  EXPECT_EQ(*ParseRun({"--reference-time", "2019-07-01T00:00:00+01:00"}).reference_time,
+            absl::FromCivil(absl::CivilSecond(2019, 6, 30, 23), absl::UTCTimeZone()));
+}
+
+TEST_F(OptionsTest, ExcludedPeersAreRead) {
+  const RunOptions options =
+      ParseRun({"--exclude-peer", "192.0.2.0/24", "--exclude-peer", "monitor.example"});
+  EXPECT_EQ(options.peers.Classify("192.0.2.7", ""), v1::PEER_CLASS_EXCLUDED);
+  EXPECT_EQ(options.peers.Classify("198.51.100.1", "a.monitor.example"), v1::PEER_CLASS_EXCLUDED);
+}
+
+TEST_F(OptionsTest, EnvironmentStandsInForOptions) {
+  setenv("MXTALLY_SERVER", "localhost:1", 1);
+  setenv("MXTALLY_LOG", "a,b", 1);
+  const CommandLine command = Parse({"--once"});
+  unsetenv("MXTALLY_SERVER");
+  unsetenv("MXTALLY_LOG");
+  ASSERT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
+  EXPECT_EQ(std::get<RunOptions>(command).server, "localhost:1");
+  EXPECT_THAT(std::get<RunOptions>(command).logs, ElementsAre("a", "b"));
+}
+
+TEST_F(OptionsTest, PlaintextOverTheNetworkMustBePermitted) {
+  for (const char* server : {"mx.example.org:4625", "192.0.2.1:4625", "[2001:db8::1]:4625",
+                             "127.0.0.1.example.org:4625"}) {
+    ExpectBadUsage({"--log", "a", "--server", server}, "--plaintext");
+    const CommandLine permitted = Parse({"--log", "a", "--plaintext", "--server", server});
+    EXPECT_TRUE(std::holds_alternative<RunOptions>(permitted)) << server << err_.str();
+  }
+  for (const char* server : {"localhost:4625", "127.0.0.1:4625", "[::1]:4625"}) {
+    EXPECT_TRUE(std::holds_alternative<RunOptions>(Parse({"--log", "a", "--server", server})))
+        << server;
+  }
+}
+
+TEST_F(OptionsTest, WrongUsageNamesTheOptionAndWhatWasExpectedAndFound) {
+  ExpectBadUsage({}, "--server: expected HOST:PORT");
+  ExpectBadUsage({"--server", "localhost:1"}, "--log: expected");
+  for (const char* server :
+       {"localhost", "localhost:0", "localhost:65536", ":1", "::1:1", "a/b:1"}) {
+    ExpectBadUsage({"--log", "a", "--plaintext", "--server", server},
+                   std::string("--server: expected HOST:PORT, found \"") + server + "\"");
+  }
+  ExpectBadUsage({"--log", "a", "--server", "localhost:1", "--host", "a b"}, "--host: expected");
+  ExpectBadUsage({"--log", "a", "--server", "localhost:1", "--time-zone", "Mars"},
+                 "--time-zone: expected a zone like UTC or Europe/Amsterdam, found \"Mars\"");
+  ExpectBadUsage({"--log", "a", "--server", "localhost:1", "--reference-time", "soon"},
+                 "--reference-time: expected");
+  ExpectBadUsage({"--log", "a", "--server", "localhost:1", "--exclude-peer", "1.2.3.4/99"},
+                 "--exclude-peer: ");
+  ExpectBadUsage({"--frobnicate"}, "--frobnicate");
+  ExpectBadUsage({"frobnicate"}, "frobnicate");
+}
+
+TEST_F(OptionsTest, HelpAndVersionAreNoErrors) {
+  for (const char* word : {"--help", "--version"}) {
+    const CommandLine command = Parse({word});
+    ASSERT_TRUE(std::holds_alternative<int>(command));
+    EXPECT_EQ(std::get<int>(command), 0);
+    EXPECT_THAT(out_.str(), HasSubstr("mxtally-agent"));
+  }
+  EXPECT_EQ(std::get<int>(Parse({"run", "--help"})), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("--state-dir"));
+}
+
+TEST_F(OptionsTest, ScanTakesItsWordsAsTheyAre) {
+  const CommandLine command =
+      Parse({"scan", "--format", "json", "--exclude-peer", "192.0.2.1", "a.log", "-"});
+  ASSERT_TRUE(std::holds_alternative<ScanOptions>(command)) << err_.str();
+  const ScanOptions& options = std::get<ScanOptions>(command);
+  EXPECT_EQ(options.format, "json");
+  EXPECT_THAT(options.exclude_peers, ElementsAre("192.0.2.1"));
+  EXPECT_THAT(options.files, ElementsAre("a.log", "-"));
+}
+
+}  // namespace
+}  // namespace mxtally

@@ -1,0 +1,570 @@
+#include "agent/run/delivery.h"
+
+#include <random>
+
+#include "agent/pipeline/timestamps.h"
+#include "gmock/gmock.h"
+#include "tests/agent/run/delivery_fixture.h"
+
+namespace mxtally {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+TEST_F(DeliveryTest, HelloTellsWhoTheAgentIs) {
+  Session(1);
+  Session(2, "other.log");
+  Start();
+  Run(absl::Seconds(1));
+  ASSERT_EQ(hellos_.size(), 1);
+  EXPECT_EQ(hellos_[0].host(), "mx1.example.org");
+  EXPECT_EQ(hellos_[0].agent_version(), "0.1.0");
+  EXPECT_EQ(hellos_[0].parser_version(), kParserVersion);
+  EXPECT_EQ(hellos_[0].key_version(), kKeyVersion);
+  EXPECT_THAT(hellos_[0].logs(), ElementsAre(folder_.Path("mail.log"), folder_.Path("other.log")));
+}
+
+TEST_F(DeliveryTest, NothingIsSentBeforeTheWelcome) {
+  Session(1);
+  Start();
+  Step();
+  EXPECT_TRUE(stream().TakeWritten()->has_hello());
+  Step();
+  EXPECT_FALSE(stream().written.has_value());
+}
+
+TEST_F(DeliveryTest, DeliversAndStoresTheCheckpointAfterTheAcknowledgement) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(10));
+  EXPECT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(file_.attempts, 0);
+  stream().Send(Acknowledge(1));
+  Run(absl::Seconds(2));
+  ASSERT_TRUE(file_.stored.has_value());
+  EXPECT_EQ(file_.stored->database_id(), "db1");
+  EXPECT_EQ(file_.stored->logs(0).cut().SerializeAsString(), server_.stored()->SerializeAsString());
+  EXPECT_THAT(observer_.Take(), ElementsAre("connected db1", "caught up mail.log"));
+}
+
+TEST_F(DeliveryTest, SequencesCountOverAllLogsAndBeginAnewWithAStream) {
+  Session(1);
+  Session(2, "other.log");
+  Start();
+  Run(absl::Seconds(1));
+  ASSERT_EQ(batches_.size(), 2);
+  EXPECT_EQ(batches_[0].sequence(), 1);
+  EXPECT_EQ(batches_[1].sequence(), 2);
+  stream().End(absl::OkStatus());
+  batches_.clear();
+  Run(absl::Seconds(3));
+  ASSERT_FALSE(batches_.empty());
+  EXPECT_EQ(batches_[0].sequence(), 1);
+}
+
+TEST_F(DeliveryTest, ChangesAreGatheredBeforeTheyAreRead) {
+  Session(1);
+  Start();
+  Run(absl::Milliseconds(100));
+  batches_.clear();
+  Session(2);
+  const Delivery::Pause quiet = Step();
+  EXPECT_TRUE(quiet.watch_logs);
+  delivery_->LogsChanged();
+  const Delivery::Pause gathering = Step();
+  EXPECT_FALSE(gathering.watch_logs);
+  EXPECT_EQ(gathering.timeout, options_.gather);
+  Session(3);
+  Run(options_.gather);
+  ASSERT_EQ(batches_.size(), 1);
+  EXPECT_EQ(batches_[0].sessions_size(), 2);
+}
+
+TEST_F(DeliveryTest, LogsAreLookedAtNowAndThenWithoutANotice) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(1));
+  Session(2);
+  Run(absl::Seconds(2));
+  EXPECT_EQ(server_.sessions().size(), 2);
+}
+
+TEST_F(DeliveryTest, NewLogsAreFoundAndFollowed) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(1));
+  Session(2, "new.log");
+  Run(absl::Seconds(12));
+  EXPECT_EQ(server_.sessions().size(), 2);
+  ASSERT_FALSE(batches_.empty());
+  EXPECT_EQ(batches_.back().log(), folder_.Path("new.log"));
+}
+
+TEST_F(DeliveryTest, LogsTakeTurns) {
+  options_.logs.pipeline.batch_log_bytes_max = 300;
+  for (int i = 0; i < 20; ++i) {
+    Session(1, "a.log");
+    Session(2, "b.log");
+  }
+  Start();
+  Run(absl::Seconds(1));
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(batches_[i].log(), folder_.Path(i % 2 == 0 ? "a.log" : "b.log"));
+  }
+}
+
+// ---- The window
+
+TEST_F(DeliveryTest, WindowBoundsWhatIsUnderWay) {
+  options_.logs.pipeline.batch_log_bytes_max = 1000;
+  options_.logs.pipeline.batch_bytes_max = 3000;
+  options_.window_bytes_max = 10'000;
+  for (int i = 0; i < 500; ++i) Session(i);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(5));
+  EXPECT_LE(bytes_in_flight_max_, 10'000);
+  EXPECT_GT(bytes_in_flight_max_, 5'000);
+  const size_t under_way = batches_.size();
+  Run(absl::Seconds(60));
+  EXPECT_EQ(batches_.size(), under_way);
+  acknowledging_ = true;
+  stream().Send(Acknowledge(static_cast<int64_t>(under_way)));
+  Run(absl::Seconds(60));
+  EXPECT_EQ(server_.sessions().size(), 500);
+}
+
+TEST_F(DeliveryTest, FullWindowWaitsForTheServerAndNotForTheLog) {
+  options_.logs.pipeline.batch_log_bytes_max = 1000;
+  options_.window_bytes_max = 1;
+  for (int i = 0; i < 50; ++i) Session(i);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  EXPECT_FALSE(Step().watch_logs);
+  EXPECT_GT(Step().timeout, absl::Seconds(1));
+}
+
+// ---- Breaks
+
+TEST_F(DeliveryTest, LostBetweenCommitAndAcknowledgementCountsOnce) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  EXPECT_EQ(server_.total().read(), 2);
+  stream().End(absl::UnavailableError("reset"));
+  acknowledging_ = true;
+  Session(2);
+  Run(absl::Seconds(5));
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().read(), 4);
+  EXPECT_EQ(server_.key_conflicts(), 0);
+}
+
+TEST_F(DeliveryTest, LostBeforeCommitIsReadAgain) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(1));
+  committing_ = false;
+  Session(2);
+  Run(absl::Seconds(3));
+  stream().End(absl::UnavailableError("reset"));
+  committing_ = true;
+  Run(absl::Seconds(5));
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().read(), 4);
+}
+
+TEST_F(DeliveryTest, NothingIsReadWithoutAStream) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(1));
+  serving_ = false;
+  stream().End(absl::UnavailableError("gone"));
+  const Delivery::Pause pause = Step();
+  EXPECT_FALSE(pause.watch_logs);
+  EXPECT_EQ(pause.timeout, observer_.last_delay);
+}
+
+TEST_F(DeliveryTest, AttemptsAreMadeLessAndLessOften) {
+  serving_ = false;
+  Start();
+  std::vector<absl::Duration> delays;
+  for (int i = 0; i < 12; ++i) {
+    Step();
+    ASSERT_NE(client_.stream(), nullptr);
+    stream().End(absl::UnavailableError("no server"));
+    Step();
+    delays.push_back(observer_.last_delay);
+    clock_ += observer_.last_delay;
+  }
+  EXPECT_EQ(delays[0], absl::Milliseconds(500));
+  EXPECT_EQ(delays[1], absl::Seconds(1));
+  EXPECT_EQ(delays[11], absl::Seconds(60));
+}
+
+TEST_F(DeliveryTest, AcknowledgementMakesTheNextDelayShort) {
+  Session(1);
+  serving_ = false;
+  Start();
+  for (int i = 0; i < 8; ++i) {
+    Step();
+    stream().End(absl::UnavailableError("no server"));
+    Step();
+    clock_ += observer_.last_delay;
+  }
+  serving_ = true;
+  Run(absl::Seconds(1));
+  stream().End(absl::UnavailableError("reset"));
+  Step();
+  EXPECT_EQ(observer_.last_delay, absl::Milliseconds(500));
+}
+
+TEST_F(DeliveryTest, WelcomeAloneDoesNotMakeTheNextDelayShort) {
+  Session(1);
+  committing_ = false;
+  Start();
+  for (int i = 0; i < 8; ++i) {
+    Run(absl::ZeroDuration());
+    stream().End(absl::ResourceExhaustedError("disk full"));
+    Step();
+    clock_ += observer_.last_delay;
+  }
+  EXPECT_EQ(observer_.last_delay, absl::Seconds(60));
+}
+
+TEST_F(DeliveryTest, ServersRetryDelayIsHonoured) {
+  Start();
+  Run(absl::Seconds(1));
+  v1::StreamSessionsResponse response;
+  response.set_retry_delay_ms(7000);
+  stream().Send(std::move(response));
+  Step();
+  stream().End(absl::UnavailableError("draining"));
+  Step();
+  EXPECT_EQ(observer_.last_delay, absl::Milliseconds(7500));
+}
+
+TEST_F(DeliveryTest, RetryDelayInPlaceOfAWelcomeIsHonouredToo) {
+  Start();
+  Step();
+  v1::StreamSessionsResponse response;
+  response.set_retry_delay_ms(7000);
+  stream().Send(std::move(response));
+  Step();
+  stream().End(absl::UnavailableError("the store cannot be read"));
+  Step();
+  EXPECT_EQ(observer_.last_delay, absl::Milliseconds(7500));
+  EXPECT_THAT(observer_.Take(), ElementsAre("disconnected UNAVAILABLE"));
+}
+
+TEST_F(DeliveryTest, ServerThatDoesNotWelcomeIsLeft) {
+  serving_ = false;
+  Start();
+  EXPECT_EQ(Step().timeout, options_.welcome_timeout);
+  clock_ += options_.welcome_timeout;
+  Step();
+  EXPECT_EQ(client_.stream(), nullptr);
+  EXPECT_THAT(observer_.Take(), ElementsAre("disconnected DEADLINE_EXCEEDED"));
+}
+
+TEST_F(DeliveryTest, ServerThatBreaksTheContractIsLeft) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(1));
+  stream().Send(Acknowledge(99));
+  Step();
+  EXPECT_EQ(client_.stream(), nullptr);
+  EXPECT_THAT(observer_.Take(), Contains("disconnected INTERNAL"));
+}
+
+TEST_F(DeliveryTest, RefusedStreamIsTriedAgainLate) {
+  Start();
+  Run(absl::Seconds(1));
+  stream().End(absl::InvalidArgumentError("batch.log: too long"));
+  Step();
+  EXPECT_EQ(observer_.last_delay, absl::Seconds(60));
+}
+
+TEST_F(DeliveryTest, RejectedSessionsAreToldAndCountAsDelivered) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  v1::StreamSessionsResponse response = Acknowledge(1);
+  response.add_rejected_sessions()->set_reason("end before start");
+  stream().Send(std::move(response));
+  Run(absl::Seconds(2));
+  EXPECT_THAT(observer_.Take(), Contains("rejected end before start"));
+  EXPECT_TRUE(file_.stored.has_value());
+}
+
+TEST_F(DeliveryTest, AnotherDatabaseGetsEverythingAgain) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(2));
+  server_ = CountingServer();
+  database_id_ = "db2";
+  stream().End(absl::UnavailableError("restart"));
+  Run(absl::Seconds(5));
+  EXPECT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.total().read(), 2);
+  EXPECT_EQ(file_.stored->logs(0).database_id(), "db2");
+}
+
+// ---- The checkpoint
+
+TEST_F(DeliveryTest, CheckpointIsWrittenAtMostOnceASecond) {
+  Session(0);
+  Start();
+  Run(absl::ZeroDuration());
+  for (int i = 1; i <= 50; ++i) {
+    Session(i);
+    delivery_->LogsChanged();
+    Run(absl::Milliseconds(100));
+  }
+  EXPECT_LE(file_.attempts, 6);
+  EXPECT_GE(file_.attempts, 4);
+}
+
+TEST_F(DeliveryTest, FullDiskStopsOnlyTheCheckpoint) {
+  file_.store_status = absl::ResourceExhaustedError("disk full");
+  Session(1);
+  Start();
+  Run(absl::Seconds(3));
+  Session(2);
+  Run(absl::Seconds(3));
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_THAT(observer_.events, Contains("checkpoint RESOURCE_EXHAUSTED"));
+  file_.store_status = absl::OkStatus();
+  Run(absl::Seconds(2));
+  EXPECT_THAT(observer_.events, Contains("checkpoint OK"));
+  EXPECT_EQ(file_.stored->logs(0).cut().SerializeAsString(), server_.stored()->SerializeAsString());
+}
+
+// ---- Statuses
+
+TEST_F(DeliveryTest, StatusComesEveryFifteenSeconds) {
+  Session(1);
+  Start();
+  Run(absl::Seconds(61));
+  EXPECT_EQ(statuses_.size(), 4);
+  ASSERT_EQ(statuses_[0].logs_size(), 1);
+  EXPECT_EQ(statuses_[0].logs(0).log(), folder_.Path("mail.log"));
+  EXPECT_EQ(statuses_[0].logs(0).bytes_behind(), 0);
+}
+
+TEST_F(DeliveryTest, QuietLogIsCaughtUpAsOfNow) {
+  Session(1);
+  Start();
+  Run(absl::Minutes(5));
+  const absl::Time caught_up = FromTimestamp(statuses_.back().logs(0).caught_up_time());
+  EXPECT_GT(caught_up, clock_ - absl::Seconds(20));
+}
+
+TEST_F(DeliveryTest, WhatIsNotAcknowledgedIsNotCaughtUp) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(20));
+  ASSERT_FALSE(statuses_.empty());
+  EXPECT_FALSE(statuses_.back().logs(0).has_caught_up_time());
+}
+
+TEST_F(DeliveryTest, StatusTellsTheMta) {
+  folder_.Append("mail.log",
+                 "2026-11-01T11:00:00+00:00 mx1 postfix/master[1]: daemon started -- version "
+                 "3.7.11, configuration /etc/postfix\n");
+  Start();
+  Run(absl::Seconds(20));
+  ASSERT_FALSE(statuses_.empty());
+  EXPECT_EQ(statuses_[0].mta(), "Postfix 3.7.11");
+}
+
+// ---- Once
+
+TEST_F(DeliveryTest, OnceDeliversAllStoresTheCheckpointAndIsDone) {
+  options_.once = true;
+  options_.logs.pipeline.batch_log_bytes_max = 300;
+  for (int i = 0; i < 20; ++i) Session(i);
+  Start();
+  Run(absl::Minutes(1));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(delivery_->result().ok()) << delivery_->result();
+  EXPECT_EQ(server_.sessions().size(), 20);
+  EXPECT_EQ(statuses_.size(), 1);
+  EXPECT_TRUE(statuses_[0].logs(0).has_caught_up_time());
+  EXPECT_EQ(file_.stored->logs(0).cut().SerializeAsString(), server_.stored()->SerializeAsString());
+}
+
+TEST_F(DeliveryTest, OnceWaitsForAcknowledgementsWithoutHaste) {
+  options_.once = true;
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Minutes(5));
+  EXPECT_FALSE(delivery_->done());
+  EXPECT_EQ(batches_.size(), 1);
+  stream().Send(Acknowledge(1));
+  Run(absl::Seconds(5));
+  EXPECT_TRUE(delivery_->done());
+}
+
+TEST_F(DeliveryTest, OnceAgainHasNothingToDo) {
+  options_.once = true;
+  Session(1);
+  Start();
+  Run(absl::Minutes(1));
+  Start();
+  Run(absl::Minutes(1));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_EQ(server_.total().read(), 2);
+}
+
+TEST_F(DeliveryTest, OnceWaitsForAServerThatIsAway) {
+  options_.once = true;
+  Session(1);
+  serving_ = false;
+  Start();
+  for (int i = 0; i < 5; ++i) {
+    Step();
+    stream().End(absl::UnavailableError("no server"));
+    Step();
+    clock_ += observer_.last_delay;
+  }
+  EXPECT_FALSE(delivery_->done());
+  serving_ = true;
+  Run(absl::Minutes(1));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_EQ(server_.sessions().size(), 1);
+}
+
+TEST_F(DeliveryTest, OnceFailsWhenTheServerRefusesForGood) {
+  options_.once = true;
+  Session(1);
+  serving_ = false;
+  Start();
+  Step();
+  stream().End(absl::UnimplementedError("unknown service"));
+  Step();
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(absl::IsUnimplemented(delivery_->result()));
+}
+
+TEST_F(DeliveryTest, OnceFailsForALogThatIsNotThere) {
+  options_.once = true;
+  options_.logs.find = [this] { return FindLogs({folder_.Path("mail.log")}); };
+  Start();
+  Run(absl::Minutes(1));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(absl::IsNotFound(delivery_->result()));
+}
+
+TEST_F(DeliveryTest, OnceLeavesOpenSessionsInTheCheckpoint) {
+  options_.once = true;
+  folder_.Append("mail.log",
+                 "2026-11-01T11:00:00+00:00 mx1 postfix/smtpd[1]: connect from "
+                 "a.example[192.0.2.1]\n");
+  Start();
+  Run(absl::Minutes(1));
+  EXPECT_EQ(server_.sessions().size(), 0);
+  EXPECT_EQ(file_.stored->logs(0).assembler().open_sessions_size(), 1);
+}
+
+// ---- Stopping
+
+TEST_F(DeliveryTest, StopWaitsForAcknowledgements) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  delivery_->RequestStop();
+  Run(absl::Seconds(1));
+  EXPECT_FALSE(delivery_->done());
+  stream().Send(Acknowledge(1));
+  Run(absl::Seconds(1));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(delivery_->result().ok());
+  EXPECT_TRUE(file_.stored.has_value());
+}
+
+TEST_F(DeliveryTest, StopDoesNotWaitForLong) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  delivery_->RequestStop();
+  Run(absl::Seconds(10));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(delivery_->result().ok());
+  EXPECT_FALSE(file_.stored.has_value());
+}
+
+TEST_F(DeliveryTest, StopReadsNothingMore) {
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  Session(2);
+  delivery_->RequestStop();
+  Run(absl::Seconds(10));
+  EXPECT_EQ(server_.sessions().size(), 1);
+}
+
+TEST_F(DeliveryTest, StopWithoutAServerIsImmediate) {
+  serving_ = false;
+  Start();
+  Step();
+  stream().End(absl::UnavailableError("no server"));
+  Step();
+  delivery_->RequestStop();
+  Step();
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(delivery_->result().ok());
+}
+
+// ---- All of it at once
+
+class DeliveryRandomTest : public DeliveryTest, public testing::WithParamInterface<int> {};
+
+TEST_P(DeliveryRandomTest, WhateverBreaksEverySessionAndEveryLineArrivesOnce) {
+  std::mt19937 random(GetParam());
+  const auto chance = [&random](double p) { return std::bernoulli_distribution(p)(random); };
+  options_.logs.pipeline.batch_log_bytes_max = 500;
+  int sessions = 0;
+  Start();
+  for (int i = 0; i < 150; ++i) {
+    for (int n = chance(0.5) ? 3 : 0; n > 0; --n) Session(sessions++);
+    committing_ = chance(0.8);
+    acknowledging_ = chance(0.8);
+    file_.store_status = chance(0.2) ? absl::ResourceExhaustedError("full") : absl::OkStatus();
+    Run(absl::Milliseconds(300));
+    // A server that did not commit a batch does not commit those after it.
+    const bool must_end = !committing_ || !acknowledging_;
+    if (client_.stream() != nullptr && (must_end || chance(0.1))) {
+      stream().End(absl::UnavailableError("reset"));
+      Step();
+    }
+    if (chance(0.1)) {
+      Kill();
+      Start();
+    }
+  }
+  committing_ = acknowledging_ = true;
+  file_.store_status = absl::OkStatus();
+  Run(absl::Minutes(5));
+  EXPECT_EQ(server_.sessions().size(), sessions);
+  EXPECT_EQ(server_.total().read(), 2 * sessions);
+  EXPECT_EQ(server_.key_conflicts(), 0);
+  EXPECT_EQ(file_.stored->logs(0).cut().SerializeAsString(), server_.stored()->SerializeAsString());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, DeliveryRandomTest, testing::Range(0, 30));
+
+}  // namespace
+}  // namespace mxtally
