@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -20,6 +21,39 @@
 
 namespace mxtally {
 namespace {
+
+// Files whose content is remembered as done with.  In a folder with more
+// rotated files than this the oldest may be read again, which does no harm.
+constexpr size_t kDoneMax = 1024;
+
+// How often the files are looked up anew while a rotation renames them.
+constexpr int kLookupsMax = 20;
+
+// Runs `look`, which ends with ABORTED when a file changed its name under it,
+// until it does not.
+template <typename Look>
+auto WhileFilesAreRenamed(Look look) {
+  auto result = look();
+  const auto aborted = [&result] {
+    if constexpr (std::is_same_v<decltype(result), absl::Status>) {
+      return absl::IsAborted(result);
+    } else {
+      return absl::IsAborted(result.status());
+    }
+  };
+  for (int i = 1; aborted() && i < kLookupsMax; ++i) result = look();
+  if (aborted()) result = absl::UnavailableError("the log's files are being renamed");
+  return result;
+}
+
+//   ABORTED  another file has this name by now, or none
+absl::StatusOr<LogFile> OpenEntry(const LogEntry& entry) {
+  absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
+  const bool moved =
+      file.ok() ? !file->opened().SameFile(entry.stat) : absl::IsNotFound(file.status());
+  if (moved) return absl::AbortedError("renamed");
+  return file;
+}
 
 class FileLogFollower final : public LogFollower {
  public:
@@ -36,7 +70,7 @@ class FileLogFollower final : public LogFollower {
  private:
   struct Place {
     LogFile file;
-    int64_t offset;
+    int64_t offset = 0;
     LogEntry entry;
   };
   struct Gap {
@@ -49,8 +83,8 @@ class FileLogFollower final : public LogFollower {
   absl::StatusOr<FillResult> Fill();
   absl::Status HandleTruncation();
 
-  // The files that can be read, oldest first.
-  absl::StatusOr<std::vector<Place>> OpenAll();
+  absl::StatusOr<std::vector<LogEntry>> ListPlain() const;
+  absl::Status MarkUnnamedDone();
   absl::StatusOr<bool> ResumeAt(const v1::Cut& cut, bool skip_older);
   absl::StatusOr<std::optional<Place>> FindNext();
   void NoteWhatIsMissingBefore(const Place& next);
@@ -58,13 +92,13 @@ class FileLogFollower final : public LogFollower {
   void LeaveFile();
   bool ReturnToPrevious();
 
-  bool IsCurrent(const LogFile& file) const;
   bool IsLive() const;
 
   int64_t DoneUpTo(const LogFile& file);
   bool IsCopyOfCurrent(const LogFile& file) const;
+  void AddDone(v1::Cut cut);
   void MarkDone(const LogFile& file);
-  void MarkUnreadable(const LogEntry& entry);
+  bool MarkUnreadable(const LogEntry& entry);
 
   const LogFollowerOptions options_;
 
@@ -77,6 +111,7 @@ class FileLogFollower final : public LogFollower {
   bool caught_up_ = false;               // The last Read() ended at the end of the log.
 
   std::optional<v1::Cut> sought_;  // Begins here as soon as there is any file.
+  std::optional<v1::Cut> left_;    // Where it stood in the file before `file_`.
   std::vector<Gap> gaps_;          // Not told yet.
   // Content that was read or is not to be read.  Least recently met first.
   std::vector<v1::Cut> done_;
@@ -97,25 +132,35 @@ absl::Status FileLogFollower::Begin(LogStart start) {
   }
   if (start.cut.has_value()) {
     sought_ = std::move(start.cut);
-    return ResumeAt(*sought_, /*skip_older=*/true).status();
+    return WhileFilesAreRenamed([this] { return ResumeAt(*sought_, /*skip_older=*/true); })
+        .status();
   }
   if (start.from_oldest) return absl::OkStatus();
-  absl::StatusOr<std::vector<Place>> files = OpenAll();
-  if (!files.ok()) return files.status();
-  for (const Place& place : *files) {
-    if (!place.entry.live && !absl::c_linear_search(options_.older_paths, place.entry.path)) {
-      MarkDone(place.file);
+  return WhileFilesAreRenamed([this] { return MarkUnnamedDone(); });
+}
+
+absl::Status FileLogFollower::MarkUnnamedDone() {
+  absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
+  if (!entries.ok()) return entries.status();
+  for (const LogEntry& entry : *entries) {
+    if (entry.live || absl::c_linear_search(options_.older_paths, entry.path)) continue;
+    absl::StatusOr<LogFile> file = OpenEntry(entry);
+    if (file.ok()) {
+      MarkDone(*file);
+    } else if (absl::IsPermissionDenied(file.status())) {
+      MarkUnreadable(entry);
+    } else {
+      return file.status();
     }
   }
-  gaps_.clear();  // What was not to be read may be unreadable.
   return absl::OkStatus();
 }
 
 // Goes to the file that holds `cut`; false when there is none.  `skip_older`:
 // what was written before that file is not to be read.
 absl::StatusOr<bool> FileLogFollower::ResumeAt(const v1::Cut& cut, bool skip_older) {
-  absl::StatusOr<std::vector<Place>> files = OpenAll();
-  if (!files.ok()) return files.status();
+  absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
+  if (!entries.ok()) return entries.status();
   // Best is the same inode, then the same inode but for the device (a number
   // that may change at boot), then the file that holds most.
   const auto rank = [&cut](const Place& place) {
@@ -123,17 +168,34 @@ absl::StatusOr<bool> FileLogFollower::ResumeAt(const v1::Cut& cut, bool skip_old
     const bool same_device = place.file.opened().device == cut.file().device();
     return std::make_pair(same_inode ? 1 + same_device : 0, place.file.opened().size);
   };
-  auto best = files->end();
-  for (auto it = files->begin(); it != files->end(); ++it) {
-    if (it->file.Matches(cut) && (best == files->end() || rank(*it) > rank(*best))) best = it;
+  std::optional<Place> best;
+  std::vector<v1::Cut> ends;  // Of the files so far.
+  size_t ends_before_best = 0;
+  for (LogEntry& entry : *entries) {
+    absl::StatusOr<LogFile> file = OpenEntry(entry);
+    if (absl::IsPermissionDenied(file.status()) && !entry.live) {
+      // It may hold the cut, but whatever it holds cannot be had.
+      if (skip_older && !best.has_value()) MarkUnreadable(entry);
+      continue;
+    }
+    if (!file.ok()) return file.status();
+    const int64_t size = file->opened().size;
+    absl::StatusOr<std::string> tail = file->TailAt(size);
+    v1::Cut end = tail.ok() ? file->CutAt(size, *tail) : v1::Cut();
+    Place place = {*std::move(file), cut.offset(), std::move(entry)};
+    if (place.file.Matches(cut) && (!best.has_value() || rank(place) > rank(*best))) {
+      best = std::move(place);
+      ends_before_best = ends.size();
+    }
+    ends.push_back(std::move(end));
   }
-  if (best == files->end()) return false;
+  if (!best.has_value()) return false;
 
-  if (skip_older) {
-    for (auto it = files->begin(); it != best; ++it) MarkDone(it->file);
+  if (absl::Status s = GoTo(*std::move(best)); !s.ok()) return s;
+  ends.resize(skip_older ? ends_before_best : 0);
+  for (v1::Cut& end : ends) {
+    if (end.offset() > 0) AddDone(std::move(end));
   }
-  best->offset = cut.offset();
-  if (absl::Status s = GoTo(std::move(*best)); !s.ok()) return s;
   sought_.reset();
   return true;
 }
@@ -173,11 +235,12 @@ absl::StatusOr<ReadResult> FileLogFollower::Read(int64_t bytes_max, LineSink& si
     }
     if (ReturnToPrevious()) continue;
     if (!file_.has_value() && sought_.has_value()) {
-      absl::StatusOr<bool> resumed = ResumeAt(*sought_, /*skip_older=*/true);
+      absl::StatusOr<bool> resumed =
+          WhileFilesAreRenamed([this] { return ResumeAt(*sought_, /*skip_older=*/true); });
       if (!resumed.ok()) return resumed.status();
       if (*resumed) continue;
     }
-    absl::StatusOr<std::optional<Place>> next = FindNext();
+    absl::StatusOr<std::optional<Place>> next = WhileFilesAreRenamed([this] { return FindNext(); });
     if (!next.ok()) return next.status();
     if (!next->has_value()) {
       caught_up_ = true;
@@ -233,58 +296,60 @@ absl::StatusOr<FileLogFollower::FillResult> FileLogFollower::Fill() {
 absl::Status FileLogFollower::HandleTruncation() {
   const v1::Cut cut = *Position();
   const int64_t unread = std::max<int64_t>(0, size_seen_ - buffer_.offset());
-  done_.push_back(cut);
+  left_ = cut;
+  AddDone(cut);
   file_.reset();
-  absl::StatusOr<bool> resumed = ResumeAt(cut, /*skip_older=*/false);
+  absl::StatusOr<bool> resumed =
+      WhileFilesAreRenamed([&] { return ResumeAt(cut, /*skip_older=*/false); });
   if (!resumed.ok() || !*resumed) gaps_.push_back({v1::GAP_REASON_TRUNCATED, unread});
   return resumed.status();
 }
 
 // ---- From file to file
 
-absl::StatusOr<std::vector<FileLogFollower::Place>> FileLogFollower::OpenAll() {
-  // Names change while a log is rotated: all are listed again then.
-  constexpr int kAttempts = 20;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::vector<Place> places;
-    bool moved = false;
-    for (LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
-      if (entry.suffix.compressed) continue;
-      absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
-      if (file.ok() && file->opened().SameFile(entry.stat)) {
-        places.push_back({*std::move(file), 0, std::move(entry)});
-      } else if (file.ok() || absl::IsNotFound(file.status())) {
-        moved = true;
-        break;
-      } else if (entry.live) {
-        return file.status();
-      } else {
-        MarkUnreadable(entry);
-      }
-    }
-    if (!moved) return places;
+// The files that can be read, oldest first.
+//   ABORTED  they are being renamed
+absl::StatusOr<std::vector<LogEntry>> FileLogFollower::ListPlain() const {
+  const auto same_name_and_file = [](const LogEntry& a, const LogEntry& b) {
+    return a.path == b.path && a.stat.SameFile(b.stat);
+  };
+  std::vector<LogEntry> entries = ListLog(options_.path, options_.older_paths);
+  // A folder is not read at one moment: a file that is renamed meanwhile may
+  // be missing.  Twice the same means that nothing was.
+  if (!absl::c_equal(entries, ListLog(options_.path, options_.older_paths), same_name_and_file)) {
+    return absl::AbortedError("renamed");
   }
-  return absl::UnavailableError(absl::StrCat("files of ", options_.path, " are being renamed"));
+  entries.erase(std::remove_if(entries.begin(), entries.end(),
+                               [](const LogEntry& entry) { return entry.suffix.compressed; }),
+                entries.end());
+  return entries;
 }
 
 // The file to read after `file_`; nullopt while there is none.
 absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext() {
   if (file_.has_value() && IsLive()) return std::nullopt;
-  absl::StatusOr<std::vector<Place>> files = OpenAll();
-  if (!files.ok()) return files.status();
-  if (sought_.has_value() && !files->empty()) {
-    sought_.reset();
+  absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
+  if (!entries.ok()) return entries.status();
+  if (sought_.has_value() && !entries->empty()) {
+    left_ = std::exchange(sought_, std::nullopt);
     gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
   }
-  for (Place& place : *files) {
+  for (LogEntry& entry : *entries) {
     // The current file is left only for one that holds something: until then
     // its writers may still use it.
-    const int64_t size = place.file.opened().size;
-    if (IsCurrent(place.file) || (size == 0 && (file_.has_value() || !place.entry.live))) continue;
+    const bool is_current = file_.has_value() && entry.stat.SameFile(file_->opened());
+    if (is_current || (entry.stat.size == 0 && (file_.has_value() || !entry.live))) continue;
+    absl::StatusOr<LogFile> file = OpenEntry(entry);
+    if (absl::IsPermissionDenied(file.status()) && !entry.live) {
+      if (MarkUnreadable(entry)) gaps_.push_back({v1::GAP_REASON_FILE_GONE, entry.stat.size});
+      continue;
+    }
+    if (!file.ok()) return file.status();
+    Place place = {*std::move(file), 0, std::move(entry)};
     place.offset = DoneUpTo(place.file);
-    if (place.entry.live) return std::move(place);
-    if (place.offset == size) continue;
-    if (!IsCopyOfCurrent(place.file)) return std::move(place);
+    if (place.entry.live) return place;
+    if (place.offset == place.file.opened().size) continue;
+    if (!IsCopyOfCurrent(place.file)) return place;
     MarkDone(place.file);
   }
   return std::nullopt;
@@ -316,7 +381,8 @@ void FileLogFollower::NoteWhatIsMissingBefore(const Place& next) {
 
 void FileLogFollower::LeaveFile() {
   if (!file_.has_value()) return;
-  done_.push_back(*Position());
+  left_ = Position();
+  AddDone(*left_);
   previous_offset_ = buffer_.offset();
   previous_ = std::exchange(file_, std::nullopt);
 }
@@ -327,19 +393,15 @@ void FileLogFollower::LeaveFile() {
 bool FileLogFollower::ReturnToPrevious() {
   if (!file_.has_value() || !previous_.has_value() || !IsLive()) return false;
   absl::StatusOr<FileStat> stat = previous_->Stat();
-  if (!stat.ok() || stat->links == 0) {
-    previous_.reset();  // Do not keep a removed file's blocks.
+  if (!stat.ok() || stat->size <= previous_offset_) {
+    // Not kept when removed: its blocks are in use as long as it is open.
+    if (!stat.ok() || stat->links == 0) previous_.reset();
     return false;
   }
-  if (stat->size <= previous_offset_) return false;
-  done_.push_back(*Position());
+  AddDone(*Position());
   LogEntry entry = {.path = previous_->path(), .stat = *stat, .suffix = {}, .live = false};
   Place place = {*std::exchange(previous_, std::nullopt), previous_offset_, std::move(entry)};
   return GoTo(std::move(place)).ok();
-}
-
-bool FileLogFollower::IsCurrent(const LogFile& file) const {
-  return file_.has_value() && file.opened().SameFile(file_->opened());
 }
 
 bool FileLogFollower::IsLive() const {
@@ -369,25 +431,32 @@ bool FileLogFollower::IsCopyOfCurrent(const LogFile& file) const {
   return tail.ok() && size <= buffer_.offset() && file_->Matches(file.CutAt(size, *tail));
 }
 
+void FileLogFollower::AddDone(v1::Cut cut) {
+  if (done_.size() == kDoneMax) done_.erase(done_.begin());
+  done_.push_back(std::move(cut));
+}
+
 void FileLogFollower::MarkDone(const LogFile& file) {
   const int64_t size = file.opened().size;
   absl::StatusOr<std::string> tail = file.TailAt(size);
-  if (size > 0 && tail.ok()) done_.push_back(file.CutAt(size, *tail));
+  if (size > 0 && tail.ok()) AddDone(file.CutAt(size, *tail));
 }
 
-void FileLogFollower::MarkUnreadable(const LogEntry& entry) {
+// False when it was marked before.
+bool FileLogFollower::MarkUnreadable(const LogEntry& entry) {
   const auto known = [&entry](const FileStat& stat) {
     return stat.SameFile(entry.stat) && stat.modified == entry.stat.modified;
   };
-  if (absl::c_any_of(unreadable_, known)) return;
+  if (absl::c_any_of(unreadable_, known)) return false;
+  if (unreadable_.size() == kDoneMax) unreadable_.erase(unreadable_.begin());
   unreadable_.push_back(entry.stat);
-  gaps_.push_back({v1::GAP_REASON_FILE_GONE, entry.stat.size});
+  return true;
 }
 
 // ---- Where it stands
 
 std::optional<v1::Cut> FileLogFollower::Position() const {
-  if (!file_.has_value()) return sought_;
+  if (!file_.has_value()) return sought_.has_value() ? sought_ : left_;
   return file_->CutAt(buffer_.offset(), buffer_.tail());
 }
 

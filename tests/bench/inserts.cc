@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 void Check(sqlite3* db, bool ok) {
   if (ok) return;
   std::fprintf(stderr, "%s\n", sqlite3_errmsg(db));
-  std::exit(1);
+  std::_Exit(1);
 }
 
 sqlite3* Open(const char* path, int flags) {

@@ -38,7 +38,7 @@ constexpr std::array<Cipher, 8> kCiphers = {{
 constexpr int kPeers = 20'000;
 constexpr const char* kMonitor = "monitor.example.net[198.51.100.9]";
 
-std::string Tag(const char* program, int pid) { return absl::StrCat(program, "[", pid, "]"); }
+std::string Tag(const char* program, int64_t pid) { return absl::StrCat(program, "[", pid, "]"); }
 
 }  // namespace
 
@@ -50,7 +50,7 @@ MailLog::MailLog(const MailLogOptions& options)
     const std::string name = Chance(25)   ? "unknown"
                              : Chance(50) ? absl::StrCat("mail-", i, ".out.example", i % 97, ".com")
                                           : absl::StrCat("mx", i % 9, ".example", i, ".org");
-    int cipher = -1;
+    int64_t cipher = -1;
     if (name != "unknown" && Chance(85)) {
       int64_t at = Below(100);
       for (cipher = 0; at >= kCiphers[cipher].weight; ++cipher) at -= kCiphers[cipher].weight;
@@ -250,7 +250,7 @@ void MailLog::AppendLine(std::string& out) {
     others_.pop_front();
     return;
   }
-  Process& process = processes_[Below(processes_.size())];
+  Process& process = processes_[Below(options_.processes)];
   if (process.lines.empty()) StartSession(process);
   Write(process.lines.front(), out);
   process.lines.pop_front();

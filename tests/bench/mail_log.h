@@ -58,11 +58,11 @@ class MailLog {
   struct Peer {
     std::string name;  // "host[address]"
     std::string address;
-    int cipher;  // Index of what it negotiates; -1: never uses TLS.
+    int64_t cipher;  // Index of what it negotiates; -1: never uses TLS.
   };
   struct Process {
-    int pid = 0;
-    int sessions_left = 0;
+    int64_t pid = 0;
+    int64_t sessions_left = 0;
     bool submission = false;
     std::deque<Line> lines;  // Of its session, not written yet.
   };
@@ -92,7 +92,7 @@ class MailLog {
   absl::Time now_;
   int64_t stamp_second_ = -1;
   std::string stamp_;
-  int next_pid_ = 1000;
+  int64_t next_pid_ = 1000;
   Truth truth_;
 };
 

@@ -174,7 +174,11 @@ TEST(LogFollowerRaceTest, RotationByRenamingLosesNothing) {
     for (int i = 0; i < kLines; ++i) {
       if (i % 500 == 0) {
         file.close();
-        if (i > 0) folder.Rename("mail.log", absl::StrCat("mail.log.", 1'000'000 - i));
+        // As logrotate does: every file gets another name.
+        for (int number = i / 500; number > 0; --number) {
+          const std::string name = number == 1 ? "mail.log" : absl::StrCat("mail.log.", number - 1);
+          folder.Rename(name, absl::StrCat("mail.log.", number));
+        }
         file.open(folder.Path("mail.log"), std::ios::app);
       }
       file << "line " << i << std::endl;

@@ -1,5 +1,6 @@
 #include "agent/source/log_follower.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -296,6 +297,42 @@ TEST_F(LogFollowerTest, UnreadableRotatedFileIsAGap) {
   const WithoutRoot somebody;
   Open({.from_oldest = true});
   EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 7>", "a"));
+}
+
+TEST_F(LogFollowerTest, UnreadableFileFromBeforeTheCutIsNoGap) {
+  folder_.Append("mail.log.bak", "secret\n");
+  folder_.Append("mail.log", "a\n");
+  ASSERT_EQ(chmod(folder_.Path("mail.log.bak").c_str(), 0), 0);
+  {
+    const WithoutRoot somebody;
+    Open();
+    EXPECT_THAT(ReadAll(), ElementsAre("a"));
+    Reopen();
+  }
+  folder_.Rename("mail.log", "mail.log.1");
+  folder_.Append("mail.log", "b\n");
+  const WithoutRoot somebody;
+  EXPECT_THAT(ReadAll(), ElementsAre("b"));
+}
+
+TEST_F(LogFollowerTest, MoreRotatedFilesThanMayBeOpenAreRead) {
+  Events expected;
+  for (int i = 200; i > 0; --i) {
+    expected.push_back(std::to_string(i));
+    folder_.Append("mail.log." + expected.back(), expected.back() + "\n");
+  }
+  rlimit old_limit;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &old_limit), 0);
+  rlimit small = old_limit;
+  small.rlim_cur = 50;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &small), 0);
+  Open({.from_oldest = true});
+  const Events events = ReadAll();
+  Reopen();
+  const Events later = ReadAll();
+  setrlimit(RLIMIT_NOFILE, &old_limit);
+  EXPECT_EQ(events, expected);
+  EXPECT_THAT(later, IsEmpty());
 }
 
 // ---- Rotation by renaming
