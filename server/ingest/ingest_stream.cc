@@ -22,6 +22,8 @@ using ingest::MutexLock;
 constexpr size_t kRejectedPerResponse = 1000;
 constexpr size_t kRejectedPendingMax = 1000;
 
+constexpr size_t kArenaBlockBytesMax = size_t{64} << 10;
+
 absl::Duration WithJitter(absl::Duration delay) {
   return delay * absl::Uniform(absl::BitGen(), 1.0, 2.0);
 }
@@ -98,14 +100,8 @@ void IngestStream::OnReadDone(bool ok) {
   absl::Status status;
   if (ok) {
     // `reading_` still stands, so nobody else touches `request_`.
-    const int64_t bytes = static_cast<int64_t>(request_.Length());
-    auto request = std::make_unique<v1::StreamSessionsRequest>();
-    if (grpc::SerializationTraits<v1::StreamSessionsRequest>::Deserialize(&request_, request.get())
-            .ok()) {
-      status = Take(std::move(request), bytes);
-    } else {
-      status = absl::InvalidArgumentError("not a StreamSessionsRequest");
-    }
+    absl::StatusOr<Request> request = Parse();
+    status = request.ok() ? Take(*std::move(request)) : request.status();
   }
   {
     MutexLock lock(mutex_);
@@ -121,22 +117,37 @@ void IngestStream::OnReadDone(bool ok) {
   Pump();
 }
 
-absl::Status IngestStream::Take(Request request, int64_t bytes) {
+absl::StatusOr<IngestStream::Request> IngestStream::Parse() {
+  google::protobuf::ArenaOptions blocks;
+  blocks.max_block_size = kArenaBlockBytesMax;
+  Request request{.arena = std::make_unique<google::protobuf::Arena>(blocks),
+                  .message = nullptr,
+                  .bytes = static_cast<int64_t>(request_.Length())};
+  request.message =
+      google::protobuf::Arena::CreateMessage<v1::StreamSessionsRequest>(request.arena.get());
+  if (!grpc::SerializationTraits<v1::StreamSessionsRequest>::Deserialize(&request_, request.message)
+           .ok()) {
+    return absl::InvalidArgumentError("not a StreamSessionsRequest");
+  }
+  return request;
+}
+
+absl::Status IngestStream::Take(Request request) {
   Phase phase;
   {
     MutexLock lock(mutex_);
     phase = phase_;
   }
   if (phase == Phase::kHello) {
-    if (!request->has_hello()) return absl::InvalidArgumentError("expected hello first");
-    return TakeHello(request->hello());
+    if (!request.message->has_hello()) return absl::InvalidArgumentError("expected hello first");
+    return TakeHello(request.message->hello());
   }
   if (phase != Phase::kOpen) return absl::OkStatus();  // Too late; it is sent again.
-  switch (request->message_case()) {
+  switch (request.message->message_case()) {
     case v1::StreamSessionsRequest::kBatch:
-      return TakeBatch(std::move(request), bytes);
+      return TakeBatch(std::move(request));
     case v1::StreamSessionsRequest::kStatus:
-      return TakeStatus(request->status(), bytes);
+      return TakeStatus(request.message->status(), request.bytes);
     case v1::StreamSessionsRequest::kHello:
       return absl::InvalidArgumentError("expected hello only once");
     case v1::StreamSessionsRequest::MESSAGE_NOT_SET:
@@ -164,8 +175,8 @@ absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   return absl::OkStatus();
 }
 
-absl::Status IngestStream::TakeBatch(Request request, int64_t bytes) {
-  v1::SessionBatch& batch = *request->mutable_batch();
+absl::Status IngestStream::TakeBatch(Request request) {
+  v1::SessionBatch& batch = *request.message->mutable_batch();
   const int64_t sequence = batch.sequence();
   int64_t sequence_before = 0;
   {
@@ -174,15 +185,18 @@ absl::Status IngestStream::TakeBatch(Request request, int64_t bytes) {
   }
   if (absl::Status status = CheckBatch(batch, sequence_before + 1); !status.ok()) return status;
   if (absl::Status status = CheckKeyVersions(batch); !status.ok()) return status;
-  Writer::Batch work{.host = host_, .request = nullptr, .rejected_by_hour = {}, .bytes = bytes};
+  Writer::Batch work{.host = host_,
+                     .arena = std::move(request.arena),
+                     .batch = &batch,
+                     .rejected_by_hour = {},
+                     .bytes = request.bytes};
   std::vector<v1::RejectedSession> rejected = RemoveRejected(batch, work);
-  work.request = std::move(request);
 
   MutexLock lock(mutex_);
   if (phase_ != Phase::kOpen) return absl::OkStatus();
   read_sequence_ = sequence;
-  queued_bytes_ += bytes;
-  outstanding_.push_back({sequence, bytes, std::move(rejected)});
+  queued_bytes_ += work.bytes;
+  outstanding_.push_back({sequence, work.bytes, std::move(rejected)});
   shared_.writer.Commit(shared_from_this(), std::move(work));
   return absl::OkStatus();
 }

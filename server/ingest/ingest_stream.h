@@ -33,6 +33,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "google/protobuf/arena.h"
 #include "mxtally/v1/ingest.pb.h"
 #include "server/ingest/connected_hosts.h"
 #include "server/ingest/ingest_options.h"
@@ -93,10 +94,16 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     std::vector<v1::RejectedSession> rejected;
   };
 
-  using Request = std::unique_ptr<v1::StreamSessionsRequest>;
-  absl::Status Take(Request request, int64_t bytes);
+  // A message with the arena that owns it.
+  struct Request {
+    std::unique_ptr<google::protobuf::Arena> arena;
+    v1::StreamSessionsRequest* message = nullptr;
+    int64_t bytes = 0;
+  };
+  absl::StatusOr<Request> Parse();
+  absl::Status Take(Request request);
   absl::Status TakeHello(const v1::AgentHello& hello);
-  absl::Status TakeBatch(Request request, int64_t bytes);
+  absl::Status TakeBatch(Request request);
   absl::Status TakeStatus(const v1::AgentStatus& status, int64_t bytes);
   // Takes the records that fail out of the batch.
   std::vector<v1::RejectedSession> RemoveRejected(v1::SessionBatch& batch, Writer::Batch& work);

@@ -182,7 +182,7 @@ absl::Status Writer::CommitOnce(const Batches& batches) {
   int64_t bytes = 0;
   for (const Job* job : batches) {
     const Batch& batch = std::get<Batch>(job->work);
-    host_batches.push_back({batch.host, &batch.request->batch(), batch.rejected_by_hour});
+    host_batches.push_back({batch.host, batch.batch, batch.rejected_by_hour});
     bytes += batch.bytes;
   }
 
@@ -200,7 +200,7 @@ absl::Status Writer::CommitOnce(const Batches& batches) {
   Release(bytes);
   absl::flat_hash_map<Client*, int64_t> committed;
   for (const Job* job : batches) {
-    committed[job->client.get()] = std::get<Batch>(job->work).request->batch().sequence();
+    committed[job->client.get()] = std::get<Batch>(job->work).batch->sequence();
   }
   for (const auto& [client, sequence] : committed) client->OnCommitted(sequence);
   return absl::OkStatus();

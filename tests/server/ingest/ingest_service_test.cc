@@ -1,6 +1,7 @@
 #include "server/ingest/ingest_service.h"
 
 #include <gmock/gmock.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -154,6 +155,10 @@ class Agent {
 
 class IngestServiceTest : public testing::Test {
  protected:
+  // Keeps gRPC's library up between tests: its shutdown waits ten seconds for
+  // a client's connection that the server reset in the middle of a write.
+  static void SetUpTestSuite() { grpc_init(); }
+
   ~IngestServiceTest() override { StopServer(); }
 
   void StartServer(IngestOptions options = {}) {
