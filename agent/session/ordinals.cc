@@ -51,7 +51,8 @@ void Ordinals::ForgetFarFrom(absl::Time stamp) {
   while (!pairs_.empty() && pairs_.begin()->first.first < stamp - memory_) {
     ForgetStamp(pairs_.begin());
   }
-  while (!pairs_.empty() && std::prev(pairs_.end())->first.first > stamp + memory_) {
+  if (pairs_.empty() || std::prev(pairs_.end())->first.first <= stamp + memory_) return;
+  while (!pairs_.empty() && std::prev(pairs_.end())->first.first > stamp) {
     ForgetStamp(std::prev(pairs_.end()));
   }
 }

@@ -1,8 +1,12 @@
 // Counts the sessions that one process began within one stamp.
 //
-// The memory is a function of what was counted, not of how it is stored: pairs
-// leave it by their stamp's distance from the newest call's, oldest stamp
-// first, so a restored memory goes on exactly like the saved one.
+// A clock that is set back by less than the memory goes on counting, so that
+// the sessions of both passes stay apart.  One that jumps back further is
+// taken for an older log, or this log once more: what lies ahead is forgotten,
+// so that reading again counts again from 0.
+//
+// All this depends on the pairs of tag and stamp alone, not on how they are
+// stored: a restored memory goes on exactly like the saved one.
 
 #ifndef MXTALLY_AGENT_SESSION_ORDINALS_H_
 #define MXTALLY_AGENT_SESSION_ORDINALS_H_
@@ -24,8 +28,7 @@ namespace mxtally {
 // One thread only.
 class Ordinals {
  public:
-  // Pairs of tag and stamp further than `memory` before or after the current
-  // stamp are forgotten; beyond `pairs_max` the oldest are.
+  // Pairs older than `memory` are forgotten; beyond `pairs_max` the oldest are.
   Ordinals(absl::Duration memory, int pairs_max) : memory_(memory), pairs_max_(pairs_max) {}
   Ordinals(const Ordinals&) = delete;
   Ordinals& operator=(const Ordinals&) = delete;

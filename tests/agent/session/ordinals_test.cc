@@ -45,6 +45,12 @@ TEST_F(OrdinalsTest, MemoryReachesBothWays) {
   EXPECT_EQ(forgotten_, 0);
 }
 
+TEST_F(OrdinalsTest, AnOlderLogCountsFromZeroWhereverItMeetsTheMemory) {
+  for (int pass = 0; pass < 2; ++pass) {
+    for (int second = 0; second <= 150; ++second) EXPECT_EQ(Next("a", second), 0);
+  }
+}
+
 TEST_F(OrdinalsTest, OldestStampIsForgottenBeyondTheBound) {
   Restart(absl::Seconds(100), 3);
   Next("a", 0);
