@@ -1,4 +1,4 @@
-// The contract that every storage backend keeps; tests/storage/store_contract.h
+// The contract that every storage backend keeps; tests/storage/store_contract_*
 // is its test suite.
 //
 // Sessions are known by their key: a second copy changes nothing, a higher rank
@@ -37,6 +37,10 @@ struct StoreOptions {
 
   // Distinct label tuples per host and hour; the tail folds into "other".
   int labels_per_hour_max = 500;
+
+  // Distinct label tuples of all hosts and hours; new ones beyond fold too.
+  // Each query looks at all of them, a microsecond each.
+  int label_sets_max = 100'000;
 
   // Readers open at a time; a query beyond waits for one.
   int readers_max = 4;

@@ -62,11 +62,26 @@ LabelSetIds LabelSetTable::Intern(const Labels& labels) {
   return ids;
 }
 
+int64_t LabelSetTable::size() {
+  if (!size_) {
+    count_.Query();
+    size_ = count_.Step() ? count_.Int(0) : 0;
+    count_.Reset();
+  }
+  return *size_;
+}
+
+void LabelSetTable::Forget() {
+  ids_.clear();
+  size_.reset();
+}
+
 int64_t LabelSetTable::Insert(const Labels& labels, int64_t narrow) {
   const Labels& l = labels;
   insert_.Run(l.direction, l.service, l.peer_class, l.tls_state, l.evidence, l.protocol, l.cipher,
               l.cipher_iana, l.cipher_code_point, l.kex_group, l.signature, l.trust, l.handshake,
               narrow);
+  if (size_) ++*size_;
   return db_.last_insert_rowid();
 }
 

@@ -46,7 +46,9 @@ class LabelSetTable {
   std::optional<LabelSetIds> Find(const Labels& labels);
   // Adds it if it is new.
   LabelSetIds Intern(const Labels& labels);
-  void Forget() { ids_.clear(); }
+  // Sets in the table.
+  int64_t size();
+  void Forget();
 
  private:
   // Adds it; `narrow` is 0 for a set that is narrow itself.
@@ -66,7 +68,9 @@ class LabelSetTable {
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"};
   Statement set_own_narrow_{
       db_, "UPDATE label_set SET narrow_id = label_set_id WHERE label_set_id = ?1"};
+  Statement count_{db_, "SELECT count(*) FROM label_set"};
   absl::flat_hash_map<Labels, LabelSetIds> ids_;
+  std::optional<int64_t> size_;
 };
 
 }  // namespace mxtally::sqlite

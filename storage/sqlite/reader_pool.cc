@@ -21,8 +21,8 @@ Reader::Reader(ReaderPool& pool, std::unique_ptr<Connection> connection, const Q
 
 Reader::~Reader() {
   if (connection_ == nullptr) return;  // Moved from.
-  transaction_.reset();
   connection_->SetGuard(nullptr);
+  transaction_.reset();
   static_cast<void>(connection_->TakeStatus());  // Whoever cared has taken it.
   pool_->Return(std::move(connection_));
 }

@@ -11,9 +11,9 @@ namespace mxtally::sqlite {
 
 namespace {
 
-// Host hours kept in memory: live ones of 10,000 hosts.  A hundred label sets
-// each make about 5 kB.
-constexpr size_t kHoursMax = 20'000;
+// Cells kept in memory beyond a transaction, about 60 bytes each: the live hours
+// of 10,000 hosts that have a hundred label sets.
+constexpr int64_t kCellsMax = 1'000'000;
 
 std::string AddCountsSql(const char* table, const char* period) {
   return absl::StrCat("INSERT INTO ", table, " (host_id, ", period,
@@ -78,7 +78,9 @@ void RollupWriter::AddCounts(int64_t host_id, int64_t hour, const HostCounts& co
 }
 
 void RollupWriter::Move(Hour& hour, LabelSetIds labels, const Measures& by) {
-  Cell& cell = hour.cells[labels.full];
+  const auto [it, added] = hour.cells.try_emplace(labels.full);
+  cells_ += static_cast<int>(added);
+  Cell& cell = it->second;
   cell.narrow_id = labels.narrow;
   const bool counted_before = cell.sessions > 0;
   cell.sessions += by.sessions;
@@ -94,6 +96,7 @@ RollupWriter::Hour& RollupWriter::Find(int64_t host_id, int64_t hour) {
     slot->cells[load_.Int(0)] = {.narrow_id = load_.Int(1), .sessions = load_.Int(2), .change = {}};
     ++slot->label_sets;
   }
+  cells_ += slot->label_sets;
   return *slot;
 }
 
@@ -116,20 +119,23 @@ void RollupWriter::Flush() {
     for (auto it = hour.cells.begin(); it != hour.cells.end();) {
       it->second.change = {};
       const auto current = it++;
-      if (current->second.sessions == 0) hour.cells.erase(current);
+      if (current->second.sessions != 0) continue;
+      hour.cells.erase(current);
+      --cells_;
     }
   }
   changed_.clear();
-  if (hours_.size() > kHoursMax) hours_.clear();
+  if (cells_ > kCellsMax) Forget();
 }
 
 void RollupWriter::Forget() {
   hours_.clear();
+  cells_ = 0;
   changed_.clear();
 }
 
 // Changes of the tier's rows, in the order of its key.
-std::vector<RollupWriter::Change> RollupWriter::TakeChanges(const Tier& tier) const {
+std::vector<RollupWriter::Change> RollupWriter::ChangesOf(const Tier& tier) const {
   std::vector<Change> changes;
   for (const HostHour& key : changed_) {
     const auto [host_id, hour] = key;
@@ -159,7 +165,7 @@ std::vector<RollupWriter::Change> RollupWriter::TakeChanges(const Tier& tier) co
 }
 
 void RollupWriter::FlushTier(const Tier& tier, TierStatements& statements) {
-  for (const Change& c : TakeChanges(tier)) {
+  for (const Change& c : ChangesOf(tier)) {
     if (c.measures == Measures()) continue;
     statements.add.Run(c.owner_id, c.period, c.label_set_id, c.measures.sessions,
                        c.measures.messages, c.measures.tls_messages);

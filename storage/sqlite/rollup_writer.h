@@ -79,7 +79,7 @@ class RollupWriter {
   Hour& Find(int64_t host_id, int64_t hour);
   Hour& Changing(int64_t host_id, int64_t hour);
   void Move(Hour& hour, LabelSetIds labels, const Measures& by);
-  std::vector<Change> TakeChanges(const Tier& tier) const;
+  std::vector<Change> ChangesOf(const Tier& tier) const;
   void FlushTier(const Tier& tier, TierStatements& statements);
   void FlushCounts();
 
@@ -95,6 +95,7 @@ class RollupWriter {
       "UPDATE host SET sessions = sessions + ?2, folded = folded + ?3, key_conflicts = "
       "key_conflicts + ?4, rejected = rejected + ?5, sealed = sealed + ?6 WHERE host_id = ?1"};
   absl::flat_hash_map<HostHour, std::unique_ptr<Hour>> hours_;
+  int64_t cells_ = 0;  // Of all hours.
   std::vector<HostHour> changed_;
 };
 

@@ -53,11 +53,12 @@ int64_t StableHash(std::string_view bytes) {
 }  // namespace
 
 SessionWriter::SessionWriter(Connection& db, LabelSetTable& label_sets, RollupWriter& rollups,
-                             int labels_per_hour_max)
+                             const StoreOptions& options)
     : db_(db),
       label_sets_(label_sets),
       rollups_(rollups),
-      labels_per_hour_max_(labels_per_hour_max) {}
+      labels_per_hour_max_(options.labels_per_hour_max),
+      label_sets_max_(options.label_sets_max) {}
 
 void SessionWriter::Put(int64_t host_id, const v1::SessionRecord& record, BatchOutcome& outcome) {
   const Row row = RowOf(host_id, record);
@@ -93,18 +94,16 @@ SessionWriter::Row SessionWriter::RowOf(int64_t host_id, const v1::SessionRecord
 SessionWriter::Counted SessionWriter::Choose(const Row& row) {
   Counted counted = {.labels = {}, .folded = false, .measures = row.measures};
   const Labels labels = LabelsOf(*row.record);
-  if (rollups_.LabelSets(row.host_id, row.hour) < labels_per_hour_max_) {
-    counted.labels = label_sets_.Intern(labels);
-    return counted;
-  }
-  // The hour is full.  Sets that only folded sessions have are not even named.
   const std::optional<LabelSetIds> known = label_sets_.Find(labels);
-  if (known && rollups_.Counts(row.host_id, row.hour, known->full)) {
+  const bool hour_is_full = rollups_.LabelSets(row.host_id, row.hour) >= labels_per_hour_max_;
+  if (known && (!hour_is_full || rollups_.Counts(row.host_id, row.hour, known->full))) {
     counted.labels = *known;
-    return counted;
+  } else if (!known && !hour_is_full && label_sets_.size() < label_sets_max_) {
+    counted.labels = label_sets_.Intern(labels);
+  } else {
+    counted.labels = label_sets_.Intern(Folded(labels));
+    counted.folded = true;
   }
-  counted.labels = label_sets_.Intern(Folded(labels));
-  counted.folded = true;
   return counted;
 }
 

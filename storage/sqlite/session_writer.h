@@ -26,9 +26,9 @@ namespace mxtally::sqlite {
 
 class SessionWriter {
  public:
-  // All must outlive it.  `labels_per_hour_max` as in StoreOptions.
+  // The first three must outlive it.
   SessionWriter(Connection& db, LabelSetTable& label_sets, RollupWriter& rollups,
-                int labels_per_hour_max);
+                const StoreOptions& options);
 
   void Put(int64_t host_id, const v1::SessionRecord& record, BatchOutcome& outcome);
 
@@ -59,7 +59,7 @@ class SessionWriter {
   };
 
   Row RowOf(int64_t host_id, const v1::SessionRecord& record);
-  // Takes the labels, or folded ones when the hour has too many others.
+  // Takes the labels, or folded ones when there are too many others.
   Counted Choose(const Row& row);
   void Count(const Row& row, const Counted& counted, BatchOutcome& outcome);
   void TakeBack(const Row& row, const Stored& stored);
@@ -71,6 +71,7 @@ class SessionWriter {
   LabelSetTable& label_sets_;
   RollupWriter& rollups_;
   const int labels_per_hour_max_;
+  const int label_sets_max_;
   std::string serialized_;  // Reused.
 
   Statement insert_{

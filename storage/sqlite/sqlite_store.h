@@ -1,4 +1,4 @@
-// The SQLite backend.  Schema and migrations are in schema.sql beside it.
+// The SQLite backend.  The schema is in migrations/ beside it.
 //
 // One connection writes and checkpoints the WAL; readers are read-only, bounded
 // in time, and never checkpoint, which with SQLite before 3.51.3 also avoids

@@ -16,6 +16,9 @@ namespace {
 
 constexpr int kNotCounted = -1;
 
+// They are given in a row; a damaged one must not make us allocate the world.
+constexpr int64_t kLabelSetIdMax = 100'000'000;
+
 int64_t HoursOf(absl::Time time) { return FloorDivide(absl::ToUnixSeconds(time), 3600); }
 
 Labels LabelsOfRow(const Statement& row, int first) {
@@ -59,6 +62,10 @@ Grouping GroupLabelSets(Connection& db, const LabelFilter& filter, const LabelSe
                    "protocol, cipher, cipher_iana, cipher_code_point, kex_group, signature, trust, "
                    "handshake FROM label_set");
   for (select.Query(); select.Step();) {
+    if (select.Int(0) < 0 || select.Int(0) > kLabelSetIdMax) {
+      db.Fail(absl::DataLossError("a label set has an impossible number"));
+      break;
+    }
     const auto id = static_cast<size_t>(select.Int(0));
     const Labels labels = LabelsOfRow(select, 1);
     if (grouping.group_of_set.size() <= id) grouping.group_of_set.resize(id + 1, kNotCounted);

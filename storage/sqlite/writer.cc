@@ -12,8 +12,8 @@ namespace mxtally::sqlite {
 
 namespace {
 
-// The first bound keeps readers fast and a restart short; the second is where
-// waiting for readers becomes better than growing.
+// The first keeps readers fast and a restart short; from the second on waiting
+// for readers is better than growing.
 constexpr int64_t kCheckpointBytes = int64_t{16} << 20;
 constexpr int64_t kTruncateBytes = int64_t{64} << 20;
 
@@ -35,9 +35,8 @@ int OnCommit(void* wal_pages, sqlite3* /*db*/, const char* /*schema*/, int pages
 Writer::Writer(std::unique_ptr<Connection> db, const StoreOptions& options)
     : db_(std::move(db)),
       now_(options.now),
-      checkpoint_bytes_(kCheckpointBytes),
       page_bytes_(PageBytes(*db_)),
-      sessions_(*db_, label_sets_, rollups_, options.labels_per_hour_max) {
+      sessions_(*db_, label_sets_, rollups_, options) {
   // Takes the place of automatic checkpoints.
   sqlite3_wal_hook(db_->handle(), &OnCommit, &wal_pages_);
 }
@@ -103,20 +102,16 @@ absl::Status Writer::Finish(Transaction& transaction) {
 
 void Writer::CheckpointIfLarge() {
   const int64_t wal_bytes = wal_pages_ * page_bytes_;
-  if (wal_bytes < checkpoint_bytes_) return;
+  if (wal_bytes < checkpointed_bytes_) checkpointed_bytes_ = 0;  // It has begun anew.
+  if (wal_bytes - checkpointed_bytes_ < kCheckpointBytes) return;
+  checkpointed_bytes_ = wal_bytes;
   const int mode =
       wal_bytes < kTruncateBytes ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
   int in_wal = 0;
   int moved = 0;
   const int code = sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, mode, &in_wal, &moved);
-  if (code == SQLITE_OK && in_wal == moved) {
-    // The next commit begins the WAL anew.
-    checkpoint_bytes_ = kCheckpointBytes;
-    return;
-  }
-  // The commit is durable all the same.  Not again before more has come.
-  ++checkpoints_failed_;
-  checkpoint_bytes_ = wal_bytes + kCheckpointBytes;
+  // The commit is durable all the same.
+  if (code != SQLITE_OK || in_wal != moved) ++checkpoints_failed_;
 }
 
 }  // namespace mxtally::sqlite

@@ -1,10 +1,10 @@
 // The one connection that writes, and checkpoints the WAL.
 //
 // SQLite's own checkpoints are off: they would run within a commit, whoever
-// waits for it.  Here a passive one follows the commit after which the WAL has
-// passed a bound; it never waits for readers.  Should readers keep it from
-// finishing until the WAL is larger still, the next ones wait for them, shortly,
-// and cut the file.
+// waits for it.  Here a passive one, which never waits for readers, follows the
+// commit after which the WAL has grown by a certain size.  While any reader
+// looks at the WAL it cannot begin anew; when it has become too large, the
+// checkpoint waits for readers, shortly, and cuts the file.
 //
 // One thread only, except for `checkpoints_failed`.
 
@@ -52,9 +52,9 @@ class Writer {
 
   const std::unique_ptr<Connection> db_;
   const std::function<absl::Time()> now_;
-  int wal_pages_ = 0;             // After the last commit.
-  int64_t checkpoint_bytes_ = 0;  // WAL size that asks for the next checkpoint.
-  int64_t page_bytes_ = 0;
+  const int64_t page_bytes_;
+  int wal_pages_ = 0;               // After the last commit.
+  int64_t checkpointed_bytes_ = 0;  // WAL size at the last checkpoint.
   std::atomic<int64_t> checkpoints_failed_ = 0;
 
   HostIds hosts_{*db_};

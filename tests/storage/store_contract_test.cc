@@ -255,6 +255,23 @@ TEST_P(StoreContractTest, FoldingIsPerHostAndHour) {
   EXPECT_EQ(CommitSessions({{.cipher = "C"}}, "mx2").folded, 0);
 }
 
+TEST_P(StoreContractTest, NewLabelsFoldWhenTheDatabaseHasTooMany) {
+  options_.label_sets_max = 4;
+  Reopen();
+  std::vector<int64_t> folded;
+  for (int hour = 10; hour < 18; ++hour) {
+    folded.push_back(CommitSessions({{.stamp = absl::StrCat("2026-11-02T", hour, ":00:00Z"),
+                                      .cipher = absl::StrCat("cipher ", hour)}})
+                         .folded);
+  }
+  EXPECT_EQ(folded.front(), 0);
+  EXPECT_EQ(folded.back(), 1);
+  Reopen();
+  EXPECT_EQ(CommitSessions({{.stamp = "2026-11-02T20:00:00Z", .cipher = "new"}}).folded, 1);
+  EXPECT_EQ(CommitSessions({{.stamp = "2026-11-02T20:00:01Z", .cipher = "cipher 10"}}).folded, 0);
+  EXPECT_EQ(Counted().sessions, 10);
+}
+
 TEST_P(StoreContractTest, ReplacingAFoldedSessionSubtractsFromOther) {
   options_.labels_per_hour_max = 1;
   Reopen();
