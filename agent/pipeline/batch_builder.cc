@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "agent/pipeline/timestamps.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 
 namespace mxtally {
 namespace {
@@ -18,20 +20,26 @@ constexpr size_t kGapsMax = 100;
 constexpr int64_t kOverheadBytes = 64 * 1024;
 
 // Tag and length in front of an embedded message of less than 2 MiB.
-constexpr int64_t kFieldBytes = 4;
+constexpr size_t kFieldBytesMax = 4;
+constexpr uint32_t kSessionsTag = google::protobuf::internal::WireFormatLite::MakeTag(
+    v1::SessionBatch::kSessionsFieldNumber,
+    google::protobuf::internal::WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 
 int64_t HourOf(absl::Time time) { return ToTimestamp(time).seconds() / 3600; }
 
 }  // namespace
 
 BatchBuilder::BatchBuilder(std::string log, int64_t bytes_max)
-    : log_(std::move(log)), bytes_max_(std::max(bytes_max - kOverheadBytes, kOverheadBytes)) {}
+    : log_(std::move(log)),
+      bytes_max_(static_cast<size_t>(std::max(bytes_max - kOverheadBytes, kOverheadBytes))) {}
 
 void BatchBuilder::SetTime(absl::Time time) {
-  const int64_t hour = HourOf(time);
-  if (hour != hour_) {
+  if (time < hour_start_ || time >= hour_end_) {
+    const int64_t hour = HourOf(time);
     if (hour_ == kNoHour) RenameUndatedHour(hour);
     hour_ = hour;
+    hour_start_ = absl::FromUnixSeconds(hour * 3600);
+    hour_end_ = hour_start_ + absl::Hours(1);
     counts_ = nullptr;
   }
   if (!gaps_.empty()) CloseGaps(time);
@@ -43,14 +51,22 @@ v1::LineCounts& BatchBuilder::counts() {
 }
 
 void BatchBuilder::AddSession(const v1::SessionRecord& record) {
-  const int64_t bytes = static_cast<int64_t>(record.ByteSizeLong()) + kFieldBytes;
-  if (portions_.empty() || portions_.back().sessions_size() >= kSessionsMax ||
-      last_portion_bytes_ + bytes > bytes_max_) {
-    portions_.emplace_back();
-    last_portion_bytes_ = 0;
+  using google::protobuf::io::CodedOutputStream;
+  const size_t bytes = record.ByteSizeLong();
+  if (portions_.empty() || last_portion_sessions_ >= kSessionsMax ||
+      portions_.back().size() + bytes + kFieldBytesMax > bytes_max_) {
+    portions_.emplace_back().reserve(bytes_max_);
+    last_portion_sessions_ = 0;
   }
-  *portions_.back().add_sessions() = record;
-  last_portion_bytes_ += bytes;
+  std::string& portion = portions_.back();
+  const size_t used = portion.size();
+  portion.resize(used + kFieldBytesMax + bytes);
+  uint8_t* const begin = reinterpret_cast<uint8_t*>(portion.data());
+  uint8_t* end = CodedOutputStream::WriteTagToArray(kSessionsTag, begin + used);
+  end = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(bytes), end);
+  end = record.SerializeWithCachedSizesToArray(end);
+  portion.resize(end - begin);
+  ++last_portion_sessions_;
 }
 
 void BatchBuilder::AddGap(v1::GapReason reason, std::optional<absl::Time> start,
@@ -62,24 +78,24 @@ void BatchBuilder::AddGap(v1::GapReason reason, std::optional<absl::Time> start,
 }
 
 bool BatchBuilder::full() const {
-  return portions_.size() > 1 || last_portion_bytes_ >= bytes_max_ - bytes_max_ / 16 ||
-         (!portions_.empty() && portions_.back().sessions_size() >= kSessionsMax) ||
+  return portions_.size() > 1 || last_portion_sessions_ >= kSessionsMax ||
+         (!portions_.empty() && portions_.back().size() >= bytes_max_ - bytes_max_ / 16) ||
          hours_.size() >= kHoursMax || gaps_.size() >= kGapsMax;
 }
 
-std::vector<v1::SessionBatch> BatchBuilder::Finish(const std::optional<v1::Cut>& start,
-                                                   const v1::Cut& end, absl::Time now) {
+std::vector<PipelineBatch> BatchBuilder::Finish(const std::optional<v1::Cut>& start,
+                                                const v1::Cut& end, absl::Time now) {
   RenameUndatedHour(HourOf(now));
   CloseGaps(now);
 
-  std::vector<v1::SessionBatch> batches = std::exchange(portions_, {});
-  if (batches.empty()) batches.emplace_back();
-  for (v1::SessionBatch& batch : batches) {
-    batch.set_log(log_);
-    *batch.mutable_start() = end;
-    *batch.mutable_end() = end;
+  std::vector<PipelineBatch> batches(std::max<size_t>(1, portions_.size()));
+  for (size_t i = 0; i < batches.size(); ++i) {
+    batches[i].batch.set_log(log_);
+    *batches[i].batch.mutable_start() = end;
+    *batches[i].batch.mutable_end() = end;
+    if (i < portions_.size()) batches[i].sessions = std::move(portions_[i]);
   }
-  v1::SessionBatch& first = batches.front();
+  v1::SessionBatch& first = batches.front().batch;
   first.clear_start();
   if (start) *first.mutable_start() = *start;
   for (auto& [hour, lines] : hours_) {
@@ -89,7 +105,8 @@ std::vector<v1::SessionBatch> BatchBuilder::Finish(const std::optional<v1::Cut>&
   }
   for (v1::Gap& gap : gaps_) *first.add_gaps() = std::move(gap);
 
-  last_portion_bytes_ = 0;
+  portions_.clear();
+  last_portion_sessions_ = 0;
   hours_.clear();
   counts_ = nullptr;
   gaps_.clear();

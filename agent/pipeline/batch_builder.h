@@ -9,6 +9,7 @@
 #ifndef MXTALLY_AGENT_PIPELINE_BATCH_BUILDER_H_
 #define MXTALLY_AGENT_PIPELINE_BATCH_BUILDER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "agent/pipeline/pipeline_batch.h"
 #include "mxtally/v1/ingest.pb.h"
 
 namespace mxtally {
@@ -48,8 +50,8 @@ class BatchBuilder {
   // Returns the batches between two cuts, at least one, and begins anew.
   // `now` dates what no line could date: counts without any hour, and the end
   // of a gap without a line after it.
-  std::vector<v1::SessionBatch> Finish(const std::optional<v1::Cut>& start, const v1::Cut& end,
-                                       absl::Time now);
+  std::vector<PipelineBatch> Finish(const std::optional<v1::Cut>& start, const v1::Cut& end,
+                                    absl::Time now);
 
  private:
   static constexpr int64_t kNoHour = std::numeric_limits<int64_t>::min();
@@ -58,11 +60,11 @@ class BatchBuilder {
   void CloseGaps(absl::Time end);
 
   const std::string log_;
-  const int64_t bytes_max_;
+  const size_t bytes_max_;  // Of the sessions of a batch.
 
-  // Sessions, in portions that fit a batch each.
-  std::vector<v1::SessionBatch> portions_;
-  int64_t last_portion_bytes_ = 0;
+  // Sessions, serialized, in portions that fit a batch each.
+  std::vector<std::string> portions_;
+  int last_portion_sessions_ = 0;
 
   // Key: hours since 1970.  Nodes stay where they are: `counts_` points into one.
   std::map<int64_t, v1::LineCounts> hours_;
@@ -70,6 +72,8 @@ class BatchBuilder {
   v1::LineCounts* counts_ = nullptr;
   // Lives on from batch to batch: a line without a stamp follows one that had one.
   int64_t hour_ = kNoHour;
+  absl::Time hour_start_ = absl::InfiniteFuture();
+  absl::Time hour_end_ = absl::InfinitePast();
 
   std::vector<v1::Gap> gaps_;
 };

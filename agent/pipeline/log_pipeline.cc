@@ -266,8 +266,8 @@ void LogPipelineImpl::MeetTarget() {
 void LogPipelineImpl::EndBatch(const v1::Cut& end, bool snapshot,
                                std::optional<absl::Time> caught_up) {
   const absl::Time now = options_.now();
-  for (v1::SessionBatch& batch : builder_.Finish(start_, end, now)) {
-    ready_.emplace_back().batch = std::move(batch);
+  for (PipelineBatch& batch : builder_.Finish(start_, end, now)) {
+    ready_.push_back(std::move(batch));
   }
   PipelineBatch& last = ready_.back();
   if (caught_up) *last.batch.mutable_caught_up_time() = ToTimestamp(*caught_up);

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/parser/framer.h"
+#include "agent/pipeline/pipeline_batch.h"
 #include "agent/session/assembler.h"
 #include "agent/source/log_follower.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
@@ -40,14 +41,6 @@ struct LogPipelineOptions {
   absl::Duration snapshot_interval_min = absl::Seconds(1);
 
   std::function<absl::Time()> now = absl::Now;
-};
-
-struct PipelineBatch {
-  v1::SessionBatch batch;  // `sequence` is the uplink's.
-  // State at the batch's end; what the checkpoint stores once the batch is
-  // acknowledged.  Taken at the end of the log and at most once a second
-  // before it, because a snapshot costs as much as many lines.
-  std::optional<agent::v1::LogCheckpoint> checkpoint;
 };
 
 class LogPipeline {

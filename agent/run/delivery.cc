@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/pipeline/timestamps.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 
 namespace mxtally {
 namespace {
@@ -13,6 +15,20 @@ namespace {
 bool IsHopeless(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsUnimplemented(status) ||
          absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+}
+
+// A StreamSessionsRequest with this batch.
+std::string SerializeRequest(const PipelineBatch& batch) {
+  using google::protobuf::internal::WireFormatLite;
+  using google::protobuf::io::CodedOutputStream;
+  constexpr uint32_t kTag = WireFormatLite::MakeTag(v1::StreamSessionsRequest::kBatchFieldNumber,
+                                                    WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  const std::string rest = batch.batch.SerializeAsString();
+  uint8_t head[16];
+  uint8_t* end = CodedOutputStream::WriteTagToArray(kTag, head);
+  end = CodedOutputStream::WriteVarint32ToArray(
+      static_cast<uint32_t>(rest.size() + batch.sessions.size()), end);
+  return absl::StrCat(std::string(head, end), rest, batch.sessions);
 }
 
 }  // namespace
@@ -90,7 +106,7 @@ void Delivery::Connect(absl::Time now) {
   hello.set_parser_version(kParserVersion);
   hello.set_key_version(kKeyVersion);
   for (std::string& name : logs_.names()) hello.add_logs(std::move(name));
-  Write(std::move(request));
+  Write(request.SerializeAsString());
   stream_->Read();
 }
 
@@ -222,16 +238,16 @@ void Delivery::SendBatch(absl::Time now) {
     look_at_ = now + options_.poll_interval;
     return;
   }
-  v1::StreamSessionsRequest request;
-  *request.mutable_batch() = std::move(batch->batch);
-  request.mutable_batch()->set_sequence(in_flight_.next_sequence());
-  SentBatch sent = {.log = request.batch().log(),
-                    .bytes = static_cast<int64_t>(request.ByteSizeLong()),
+  batch->batch.set_sequence(in_flight_.next_sequence());
+  SentBatch sent = {.log = batch->batch.log(),
+                    .bytes = 0,
                     .checkpoint = std::move(batch->checkpoint),
                     .caught_up = std::nullopt};
-  if (request.batch().has_caught_up_time()) {
-    sent.caught_up = FromTimestamp(request.batch().caught_up_time());
+  if (batch->batch.has_caught_up_time()) {
+    sent.caught_up = FromTimestamp(batch->batch.caught_up_time());
   }
+  std::string request = SerializeRequest(*batch);
+  sent.bytes = static_cast<int64_t>(request.size());
   in_flight_.Add(std::move(sent));
   Write(std::move(request));
 }
@@ -241,10 +257,10 @@ void Delivery::SendStatus(absl::Time now) {
   *request.mutable_status() =
       logs_.Status([this](const std::string& log) { return in_flight_.empty(log); });
   status_at_ = now + options_.status_interval;
-  Write(std::move(request));
+  Write(request.SerializeAsString());
 }
 
-void Delivery::Write(v1::StreamSessionsRequest request) {
+void Delivery::Write(std::string request) {
   writing_ = true;
   stream_->Write(std::move(request));
 }

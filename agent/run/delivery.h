@@ -116,7 +116,7 @@ class Delivery {
   bool HasRoom() const;
   void SendBatch(absl::Time now);
   void SendStatus(absl::Time now);
-  void Write(v1::StreamSessionsRequest request);
+  void Write(std::string request);
   void CloseStream(absl::Time now);
 
   void FindLogs(absl::Time now);

@@ -1,11 +1,13 @@
 #include "agent/uplink/grpc_ingest_client.h"
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <semaphore>
 #include <utility>
 
-#include "mxtally/v1/ingest.grpc.pb.h"
+#include "mxtally/v1/ingest.pb.h"
 
 namespace mxtally {
 namespace {
@@ -13,15 +15,27 @@ namespace {
 // Acknowledgements are small; the longest name up to 10,000 rejected sessions.
 constexpr int kMessageBytesMax = 4 * 1024 * 1024;
 
+// Requests come serialized.
+using Stub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::StreamSessionsResponse>;
+constexpr char kMethod[] = "/mxtally.v1.IngestService/StreamSessions";
+
+// Takes `bytes` over without copying them.
+grpc::ByteBuffer ToByteBuffer(std::string bytes) {
+  auto* owned = new std::string(std::move(bytes));
+  const grpc::Slice slice(
+      owned->data(), owned->size(), [](void* s) { delete static_cast<std::string*>(s); }, owned);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
 // Operations are started from outside gRPC's reactions, hence the hold: it
 // keeps the call alive until Finish() or the destructor.
 class GrpcIngestStream
     : public IngestStream,
-      private grpc::ClientBidiReactor<v1::StreamSessionsRequest, v1::StreamSessionsResponse> {
+      private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::StreamSessionsResponse> {
  public:
-  GrpcIngestStream(std::unique_ptr<v1::IngestService::Stub> stub, Mailbox& mailbox)
-      : stub_(std::move(stub)), mailbox_(mailbox) {
-    stub_->async()->StreamSessions(&context_, this);
+  GrpcIngestStream(std::shared_ptr<grpc::Channel> channel, Mailbox& mailbox)
+      : stub_(std::move(channel)), mailbox_(mailbox) {
+    stub_.PrepareBidiStreamingCall(&context_, kMethod, grpc::StubOptions(), this);
     AddHold();
     StartCall();
   }
@@ -32,8 +46,8 @@ class GrpcIngestStream
     Finish().IgnoreError();
   }
 
-  void Write(v1::StreamSessionsRequest request) override {
-    request_ = std::move(request);
+  void Write(std::string request) override {
+    request_ = ToByteBuffer(std::move(request));
     StartWrite(&request_);
   }
 
@@ -60,7 +74,7 @@ class GrpcIngestStream
 
   void OnWriteDone(bool ok) override {
     (void)ok;  // A write that failed is followed by a read that fails.
-    request_ = v1::StreamSessionsRequest();
+    request_.Clear();
     mailbox_.Post({StreamEvent::Type::kWritten, {}});
   }
 
@@ -69,11 +83,11 @@ class GrpcIngestStream
     done_.release();
   }
 
-  const std::unique_ptr<v1::IngestService::Stub> stub_;
+  Stub stub_;
   Mailbox& mailbox_;
   grpc::ClientContext context_;
 
-  v1::StreamSessionsRequest request_;
+  grpc::ByteBuffer request_;
   v1::StreamSessionsResponse response_;
   grpc::Status status_;
   bool finished_ = false;
@@ -101,8 +115,8 @@ class GrpcIngestClient : public IngestClient {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
     return std::make_unique<GrpcIngestStream>(
-        v1::IngestService::NewStub(grpc::CreateCustomChannel(
-            "dns:///" + options_.server, grpc::InsecureChannelCredentials(), arguments)),
+        grpc::CreateCustomChannel("dns:///" + options_.server, grpc::InsecureChannelCredentials(),
+                                  arguments),
         mailbox);
   }
 

@@ -19,8 +19,8 @@ class IngestStream {
   // Cancels the stream if it has not ended.  No event is posted after this.
   virtual ~IngestStream() = default;
 
-  // Sends a message; kWritten follows.  One at a time.
-  virtual void Write(v1::StreamSessionsRequest request) = 0;
+  // Sends a serialized v1::StreamSessionsRequest; kWritten follows.  One at a time.
+  virtual void Write(std::string request) = 0;
 
   // Asks for the next message; kMessage or kEnded follows.  One at a time, so
   // that a server cannot fill the agent's memory.

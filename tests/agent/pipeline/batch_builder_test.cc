@@ -12,8 +12,12 @@ class BatchBuilderTest : public testing::Test {
  protected:
   static absl::Time At(int64_t seconds) { return absl::FromUnixSeconds(seconds); }
   void CountLine() { builder_.counts().set_read(builder_.counts().read() + 1); }
-  std::vector<v1::SessionBatch> Finish() {
-    return builder_.Finish(std::nullopt, {}, At(9 * kHour));
+  std::vector<v1::SessionBatch> Finish(const v1::Cut& end = {}) {
+    std::vector<v1::SessionBatch> batches;
+    for (const PipelineBatch& batch : builder_.Finish(std::nullopt, end, At(9 * kHour))) {
+      batches.push_back(batch.Whole());
+    }
+    return batches;
   }
 
   BatchBuilder builder_{"mail.log", 256 * 1024};
@@ -86,7 +90,7 @@ TEST_F(BatchBuilderTest, SessionsBeyondTheLimitTravelInBatchesWithoutCounts) {
   CountLine();
   for (int i = 0; i < 500; ++i) builder_.AddSession(record);
   EXPECT_TRUE(builder_.full());
-  const std::vector<v1::SessionBatch> batches = builder_.Finish(std::nullopt, end, At(0));
+  const std::vector<v1::SessionBatch> batches = Finish(end);
   ASSERT_EQ(batches.size(), 3);
   EXPECT_FALSE(batches[0].has_start());
   EXPECT_EQ(batches[0].counts_size(), 1);

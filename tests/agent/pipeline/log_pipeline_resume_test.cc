@@ -61,7 +61,7 @@ class ResumeTest : public PipelineTest {
       std::optional<PipelineBatch> batch = Next();
       if (!batch) return;
       if (Random(10) == 0) return;
-      server_.Commit(batch->batch);
+      server_.Commit(batch->Whole());
       if (Random(6) == 0) return;
       if (batch->checkpoint && Random(3) > 0) {
         checkpoint_ = std::move(batch->checkpoint);
@@ -120,7 +120,7 @@ class ResumeTest : public PipelineTest {
     auto pipeline = LogPipeline::Open(options, std::nullopt, std::nullopt, true);
     ASSERT_TRUE(pipeline.ok());
     for (auto batch = (*pipeline)->Next(); batch->has_value(); batch = (*pipeline)->Next()) {
-      expected.Commit((**batch).batch);
+      expected.Commit((**batch).Whole());
     }
     EXPECT_EQ(server_.key_conflicts(), 0);
     EXPECT_EQ(server_.total().read(), lines_);

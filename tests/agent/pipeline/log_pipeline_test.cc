@@ -215,15 +215,15 @@ TEST_F(PipelineTest, KilledBetweenAcknowledgementAndCheckpointGoesOnExactly) {
   checkpoint_ = Next()->checkpoint;  // Not committed: see below.
   Open();
   std::optional<PipelineBatch> first = Next();
-  server_.Commit(first->batch);
+  server_.Commit(first->Whole());
   checkpoint_ = first->checkpoint;
-  for (int i = 0; i < 3; ++i) server_.Commit(Next()->batch);  // No checkpoint of these.
+  for (int i = 0; i < 3; ++i) server_.Commit(Next()->Whole());  // No checkpoint of these.
   const v1::Cut stored = *server_.stored();
 
   Open();
   bool met = false;
   while (std::optional<PipelineBatch> batch = Next()) {
-    const bool counted = server_.Commit(batch->batch);
+    const bool counted = server_.Commit(batch->Whole());
     EXPECT_EQ(counted, met);
     if (SameCut(batch->batch.end(), stored)) met = true;
   }

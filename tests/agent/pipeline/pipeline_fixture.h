@@ -80,9 +80,9 @@ class PipelineTest : public testing::Test {
   std::vector<v1::SessionBatch> Deliver() {
     std::vector<v1::SessionBatch> batches;
     while (std::optional<PipelineBatch> batch = Next()) {
-      server_.Commit(batch->batch);
+      server_.Commit(batch->Whole());
       if (batch->checkpoint) checkpoint_ = batch->checkpoint;
-      batches.push_back(std::move(batch->batch));
+      batches.push_back(batch->Whole());
     }
     return batches;
   }

@@ -19,10 +19,11 @@ class FakeIngestClient : public IngestClient {
     Stream(FakeIngestClient& client, Mailbox& mailbox) : client_(client), mailbox_(mailbox) {}
     ~Stream() override { client_.stream_ = nullptr; }
 
-    void Write(v1::StreamSessionsRequest request) override {
+    void Write(std::string request) override {
       EXPECT_FALSE(written.has_value()) << "one write at a time";
       EXPECT_FALSE(half_closed);
-      written = std::move(request);
+      written.emplace();
+      EXPECT_TRUE(written->ParseFromString(request));
     }
     void Read() override {
       EXPECT_FALSE(reading) << "one read at a time";

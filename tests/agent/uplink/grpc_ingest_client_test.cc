@@ -49,11 +49,11 @@ class GrpcIngestClientTest : public testing::Test {
       mailbox_.Wait(absl::InfiniteDuration());
     }
   }
-  static v1::StreamSessionsRequest Batch(int64_t sequence, size_t bytes = 0) {
+  static std::string Batch(int64_t sequence, size_t bytes = 0) {
     v1::StreamSessionsRequest request;
     request.mutable_batch()->set_sequence(sequence);
     request.mutable_batch()->set_log(std::string(bytes, 'x'));
-    return request;
+    return request.SerializeAsString();
   }
 
   ScriptedService service_;
