@@ -59,7 +59,10 @@ class Rows {
   // False at the end of the table.
   bool ReadFrom(sqlite3_stmt* select, int count) {
     Clear();
-    while (count-- > 0 && sqlite3_step(select) == SQLITE_ROW) {
+    while (!ended_ && count-- > 0) {
+      // Another step after the end would begin again.
+      ended_ = sqlite3_step(select) != SQLITE_ROW;
+      if (ended_) break;
       for (int i = 0; i < sqlite3_column_count(select); ++i) {
         values_.push_back(sqlite3_value_dup(sqlite3_column_value(select, i)));
       }
@@ -88,6 +91,7 @@ class Rows {
   }
   std::vector<sqlite3_value*> values_;
   size_t rows_ = 0;
+  bool ended_ = false;
 };
 
 }  // namespace
