@@ -2,6 +2,7 @@
 
 #include "agent/session/assembler.h"
 
+#include "absl/strings/str_cat.h"
 #include "tests/agent/session/session_fixture.h"
 
 namespace mxtally {
