@@ -39,11 +39,12 @@ _LIBC = ctypes.CDLL(None)
 
 def program(variable, *fallbacks):
     """Path of a program: from the environment, else the first fallback that is there."""
-    for candidate in (os.environ.get(variable), *fallbacks):
-        found = candidate and shutil.which(str(candidate))
+    candidates = [os.environ[variable]] if variable in os.environ else fallbacks
+    for candidate in candidates:
+        found = shutil.which(str(candidate))
         if found:
             return found
-    raise RuntimeError(f"{variable} is not set and none of {[str(f) for f in fallbacks]} is there")
+    raise RuntimeError(f"{variable}: none of {[str(candidate) for candidate in candidates]} is there")
 
 
 def server_binary():
@@ -77,6 +78,27 @@ def figures(row):
         for name, value in row.items()
         if not isinstance(value, (dict, list))
     }
+
+
+def left_out(answer):
+    """Sessions that an answer's peer classes left out, by class."""
+    return {other["peerClass"]: int(other["sessions"]) for other in answer["otherPeerClasses"]}
+
+
+def camel(name):
+    """proto3 JSON's name of a field: "tls_sessions" -> "tlsSessions"."""
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def camel_keys(value):
+    """Releases of grpcurl differ in whether they write fields as the .proto does
+    or as proto3 JSON has it; tests read the latter."""
+    if isinstance(value, dict):
+        return {camel(name): camel_keys(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [camel_keys(item) for item in value]
+    return value
 
 
 def _die_with_parent():
@@ -190,7 +212,7 @@ class Server:
     def call(self, method, request=None):
         """Calls a method as a user would with grpcurl; returns the answer as JSON."""
         data = ["-d", json.dumps(request)] if request is not None else []
-        return json.loads(self.grpcurl(*data, self.address, method).stdout)
+        return camel_keys(json.loads(self.grpcurl(*data, self.address, method).stdout))
 
     def call_error(self, method, request):
         """Calls a method that must fail; returns (code, message)."""
