@@ -21,8 +21,8 @@ absl::StatusOr<std::function<void()>> ParseTestKill(absl::string_view spec) {
   if (parts.size() != 3 || parts[0] != "after_commit" ||
       !absl::SimpleAtod(parts[1], &probability) || probability < 0 || probability > 1 ||
       !absl::SimpleAtoi(parts[2], &seed)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected after_commit:PROBABILITY:SEED, found \"", spec, "\""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "MXTALLY_TEST_KILL: expected after_commit:PROBABILITY:SEED, found \"", spec, "\""));
   }
   return [probability, random = std::mt19937(seed)]() mutable {
     if (std::bernoulli_distribution(probability)(random)) kill(getpid(), SIGKILL);

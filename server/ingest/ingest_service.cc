@@ -27,9 +27,9 @@ IngestService::~IngestService() {
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* IngestService::StreamSessions(
-    grpc::CallbackServerContext*) {
-  const auto stream =
-      std::make_shared<IngestStream>(shared_, [this](IngestStream* ended) { Remove(ended); });
+    grpc::CallbackServerContext* context) {
+  const auto stream = std::make_shared<IngestStream>(
+      shared_, *context, [this](IngestStream* ended) { Remove(ended); });
   absl::Status refusal;
   {
     MutexLock lock(mutex_);

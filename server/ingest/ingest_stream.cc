@@ -39,8 +39,9 @@ absl::Time HourOf(const google::protobuf::Timestamp& stamp) {
 
 }  // namespace
 
-IngestStream::IngestStream(IngestShared& shared, std::function<void(IngestStream*)> on_done)
-    : shared_(shared), on_done_(std::move(on_done)) {}
+IngestStream::IngestStream(IngestShared& shared, const grpc::CallbackServerContext& context,
+                           std::function<void(IngestStream*)> on_done)
+    : shared_(shared), context_(context), on_done_(std::move(on_done)) {}
 
 void IngestStream::Start() {
   CloseAfter(hello_alarm_, shared_.options.hello_wait_max, &IngestStream::OnHelloWaitOver);
@@ -269,6 +270,8 @@ void IngestStream::OnDone() {
     MutexLock lock(mutex_);
     status = end_status_;
   }
+  // An agent that vanishes looks at first like one that has sent everything.
+  if (status.ok() && context_.IsCancelled()) status = absl::CancelledError("the agent is gone");
   shared_.observer.OnStreamEnded(host_, status);
   const std::function<void(IngestStream*)> on_done = on_done_;  // Deletes this stream.
   on_done(this);

@@ -19,6 +19,7 @@
 #define MXTALLY_SERVER_INGEST_INGEST_STREAM_H_
 
 #include <grpcpp/alarm.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -58,9 +59,11 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
                            public Writer::Client,
                            public std::enable_shared_from_this<IngestStream> {
  public:
-  // `on_done` is called once, as the last thing that gRPC calls.  Until then
-  // the caller keeps the stream alive; the writer may hold it longer.
-  IngestStream(IngestShared& shared, std::function<void(IngestStream*)> on_done);
+  // `context` is the call's.  `on_done` is called once, as the last thing that
+  // gRPC calls.  Until then the caller keeps the stream alive; the writer may
+  // hold it longer.
+  IngestStream(IngestShared& shared, const grpc::CallbackServerContext& context,
+               std::function<void(IngestStream*)> on_done);
 
   // Reads the hello.
   void Start();
@@ -122,6 +125,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   void OnAgeReached();
 
   IngestShared& shared_;
+  const grpc::CallbackServerContext& context_;  // Until OnDone().
   const std::function<void(IngestStream*)> on_done_;
 
   // Belong to gRPC while a read or a write is outstanding.

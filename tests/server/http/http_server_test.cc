@@ -81,6 +81,7 @@ TEST(HttpServer, ServesMoreClientsThanThreads) {
   options.connections_waiting_max = 1;
   const auto server = Start(options);
   std::vector<std::thread> clients;
+  clients.reserve(8);
   for (int i = 0; i < 8; ++i) {
     clients.emplace_back([&] { EXPECT_TRUE(Get(*server, "/healthz")); });
   }

@@ -321,6 +321,7 @@ TEST_F(IngestServiceTest, HookRunsBetweenCommitAndAcknowledgement) {
 TEST_F(IngestServiceTest, BatchesOfAllStreamsShareACommit) {
   StartServer();
   std::vector<std::unique_ptr<Agent>> agents;
+  agents.reserve(5);
   for (int i = 0; i < 5; ++i) agents.push_back(Connect(absl::StrCat("mx", i)));
   store_.Pause();
   agents[0]->Send(Batch("mx0", 1));
@@ -690,8 +691,10 @@ TEST_F(IngestServiceTest, FullQueueStopsAllStreamsAndGoesOn) {
   options.writer.queue_bytes_max = 1;
   StartServer(options);
   std::vector<std::unique_ptr<Agent>> agents;
+  agents.reserve(4);
   for (int i = 0; i < 4; ++i) agents.push_back(Connect(absl::StrCat("mx", i)));
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       for (int n = 1; n <= 25; ++n) agents[i]->Send(Batch(absl::StrCat("mx", i), n, 10, 10 * n));
@@ -737,6 +740,7 @@ TEST_F(IngestServiceTest, StreamsThatComeAndGoAtRandomLoseNothing) {
   StartServer(options);
   std::atomic<int64_t> acked_sessions = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       std::mt19937 random(t);

@@ -1,0 +1,166 @@
+// The program itself: what it says, and how it ends.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace mxtally {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+// A running mxtally-server, both of its outputs in one pipe.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[1], STDOUT_FILENO);
+      dup2(ends[1], STDERR_FILENO);
+      close(ends[0]);
+      arguments.insert(arguments.begin(), MXTALLY_SERVER_BIN);
+      execve(MXTALLY_SERVER_BIN, Pointers(arguments).data(), Pointers(environment).data());
+      _exit(127);
+    }
+    close(ends[1]);
+    output_ = fdopen(ends[0], "r");
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      Wait();
+    }
+    (void)fclose(output_);
+  }
+
+  // Reads up to a line that holds `text`; everything that was read before is kept.
+  void ReadUntil(const std::string& text) {
+    char line[4096];
+    while (fgets(line, sizeof(line), output_) != nullptr) {
+      text_ += line;
+      if (std::string(line).find(text) != std::string::npos) return;
+    }
+  }
+  void Signal(int number) { kill(pid_, number); }
+
+  // Reads to the end and returns the exit status.
+  int Wait() {
+    ReadUntil("\n\n");  // No line holds two: to the end.
+    int status = 0;
+    EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
+    pid_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  static std::vector<char*> Pointers(std::vector<std::string>& strings) {
+    std::vector<char*> pointers;
+    pointers.reserve(strings.size() + 1);
+    for (std::string& string : strings) pointers.push_back(string.data());
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+
+  pid_t pid_ = 0;
+  FILE* output_ = nullptr;
+  std::string text_;
+};
+
+class CommandLineTest : public testing::Test {
+ protected:
+  CommandLineTest() { std::filesystem::create_directories(dir_); }
+  ~CommandLineTest() override { std::filesystem::remove_all(dir_); }
+
+  std::string Database() const { return absl::StrCat("sqlite:", dir_, "/mxtally.db"); }
+
+  // Runs to the end; the exit status and what was said.
+  std::pair<int, std::string> Run(std::vector<std::string> arguments) {
+    Program program(std::move(arguments));
+    const int status = program.Wait();
+    return {status, program.text()};
+  }
+
+  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_command_line_", getpid());
+};
+
+TEST_F(CommandLineTest, TellsItsVersion) {
+  const auto [status, text] = Run({"--version"});
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(text, HasSubstr("mxtally-server 0."));
+}
+
+TEST_F(CommandLineTest, HelpNamesOptionsAndTheirVariables) {
+  const auto [status, text] = Run({"--help"});
+  EXPECT_EQ(status, 0);
+  for (const char* word : {"--listen", "--http-listen", "--database", "--plaintext",
+                           "MXTALLY_LISTEN", "MXTALLY_HTTP_LISTEN", "MXTALLY_DATABASE",
+                           "MXTALLY_PLAINTEXT", "127.0.0.1:4625", "127.0.0.1:4680"}) {
+    EXPECT_THAT(text, HasSubstr(word));
+  }
+}
+
+TEST_F(CommandLineTest, BadUsageExitsWith2AndSaysWhatToDo) {
+  struct Case {
+    std::vector<std::string> arguments;
+    std::string text;
+  };
+  for (const Case& c : std::vector<Case>{
+           {{}, "--database is missing"},
+           {{"--bogus"}, "--bogus"},
+           {{"serve", "extra"}, "extra"},
+           {{"--database", "mysql:x"}, "expected sqlite:PATH"},
+           {{"--database", Database(), "--listen", "4625"}, "--listen: expected ADDR:PORT"},
+           {{"--database", Database(), "--listen", "0.0.0.0:0"}, "--listen 0.0.0.0:0: other"},
+           {{"--database", Database(), "--listen", "127.0.0.1:0", "--http-listen", "[::]:0"},
+            "--http-listen [::]:0: other"}}) {
+    const auto [status, text] = Run(c.arguments);
+    EXPECT_EQ(status, 2) << text;
+    EXPECT_THAT(text, HasSubstr(c.text));
+  }
+}
+
+TEST_F(CommandLineTest, DatabaseThatCannotBeOpenedExitsWith1) {
+  const auto [status, text] = Run({"--database", absl::StrCat("sqlite:", dir_, "/no/such.db"),
+                                   "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"});
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(text, HasSubstr("no/such.db"));
+}
+
+TEST_F(CommandLineTest, ServesUntilASignalWithOneReadyLine) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    Program program({"serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
+                     "--database", Database()});
+    program.ReadUntil("ready: gRPC on 127.0.0.1:");
+    program.Signal(number);
+    EXPECT_EQ(program.Wait(), 0) << program.text();
+    const std::vector<std::string> parts = absl::StrSplit(program.text(), "ready: gRPC on ");
+    EXPECT_THAT(parts, SizeIs(2));
+  }
+}
+
+TEST_F(CommandLineTest, EveryOptionHasAVariable) {
+  Program program({}, {"MXTALLY_LISTEN=0.0.0.0:0", "MXTALLY_HTTP_LISTEN=127.0.0.1:0",
+                       "MXTALLY_DATABASE=" + Database(), "MXTALLY_PLAINTEXT=true"});
+  program.ReadUntil("ready: gRPC on 0.0.0.0:");
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 0) << program.text();
+}
+
+}  // namespace
+}  // namespace mxtally
