@@ -97,8 +97,6 @@ struct StatsQuery {
   absl::Duration bucket = absl::ZeroDuration();
   // Offset of the buckets' zone; a query that spans a change of offset is split by the caller.
   absl::Duration bucket_offset = absl::ZeroDuration();
-  // More groups end the query with RESOURCE_EXHAUSTED.
-  int64_t groups_max = 1'000'000;
 };
 
 struct StatsRow {
@@ -130,9 +128,6 @@ struct HostCoverage {
   struct Log {
     std::string log;
     std::vector<std::pair<absl::Time, absl::Time>> covered;
-    // First and last instant ever read of this log, also outside the window.
-    std::optional<absl::Time> covered_from;
-    std::optional<absl::Time> covered_until;
     std::optional<absl::Time> caught_up;
     std::optional<absl::Time> oldest_open;
   };

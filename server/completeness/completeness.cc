@@ -81,10 +81,12 @@ class Assessment {
   void AddUnknownHost(const std::string& name) {
     Reason(absl::StrCat("host ", name, " is not known"));
   }
-  v1::Completeness Finish(bool any_known) &&;
+  // `any_host`: whether the store knows any of the hosts asked for; `all`: whether all were.
+  v1::Completeness Finish(bool any_host, bool all) &&;
 
  private:
   bool Expected(const HostCoverage& host) const;
+  absl::Time NeededStart(const HostCoverage& host, const HostCoverage::Log& log) const;
   absl::Time NeededEnd(const HostCoverage& host) const;
   HostView View(const HostCoverage& host) const;
   // Whether this log was read up to the needed end.
@@ -117,6 +119,11 @@ bool Assessment::Expected(const HostCoverage& host) const {
   return host.expected_from < std::min({window_.end, now_, until}) && until > window_.start;
 }
 
+absl::Time Assessment::NeededStart(const HostCoverage& host, const HostCoverage::Log& log) const {
+  if (host.expected_from < window_.start) return window_.start;
+  return log.covered.empty() ? host.expected_from : log.covered.front().first;
+}
+
 absl::Time Assessment::NeededEnd(const HostCoverage& host) const {
   return std::min(
       {window_.end, now_ - options_.lag_max, host.expected_until.value_or(absl::InfiniteFuture())});
@@ -143,16 +150,13 @@ bool Assessment::AddLog(const HostCoverage& host, const HostCoverage::Log& log,
   view.read.insert(view.read.end(), covered.begin(), covered.end());
 
   const absl::Time needed_end = NeededEnd(host);
-  const Interval needed{
-      std::max({window_.start, host.expected_from, log.covered_from.value_or(window_.start)}),
-      needed_end};
+  const Interval needed{NeededStart(host, log), needed_end};
   const IntervalSet missing = Difference(Union({needed}), covered);
   view.whole = view.whole && missing.empty();
 
   const bool at_end = log.caught_up.has_value() && *log.caught_up >= needed_end;
-  const bool ever_read = log.covered_from.has_value() || !log.covered.empty();
-  const bool to_the_end =
-      at_end || (ever_read && (missing.empty() || missing.back().end < needed_end));
+  const bool covered_at_end = missing.empty() || missing.back().end < needed_end;
+  const bool to_the_end = at_end || (!log.covered.empty() && covered_at_end);
   if (!to_the_end) {
     const absl::Time until = missing.empty() ? window_.start : missing.back().start;
     view.read_until = std::min(view.read_until, until);
@@ -259,14 +263,11 @@ void Assessment::ExplainExceptions() {
   }
 }
 
-v1::Completeness Assessment::Finish(bool any_known) && {
+v1::Completeness Assessment::Finish(bool any_host, bool all) && {
   AddExceptions({});  // All fields present, also without a host.
   ExplainExceptions();
-  if (!any_known) {
-    Reason("no host is known");
-  } else if (expected_ == 0) {
-    Reason("no host was known in this window");
-  }
+  if (any_host && expected_ == 0) Reason("no host was known in this window");
+  if (!any_host && all) Reason("no host is known");
 
   answer_.set_hosts_expected(expected_);
   answer_.set_hosts_reporting(reporting_);
@@ -302,7 +303,7 @@ v1::Completeness CompletenessOf(absl::Span<const HostCoverage> hosts,
   for (const std::string& name : asked) {
     if (unknown.erase(name) > 0) assessment.AddUnknownHost(name);
   }
-  return std::move(assessment).Finish(!hosts.empty());
+  return std::move(assessment).Finish(!hosts.empty(), asked.empty());
 }
 
 }  // namespace mxtally

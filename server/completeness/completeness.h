@@ -3,9 +3,9 @@
 // A log is covered in log time where the store says so, except for its gaps.
 // Windows are whole hours, so the hour that a log ends in counts as covered
 // when the end of the log was reached later than that: the rest of an old
-// log's last hour holds nothing.  A log is not expected to be covered before
-// the first instant ever read of it: what was not on disk when the agent first
-// came cannot be known to be missing.
+// log's last hour holds nothing.  In the window in which a host begins, each of
+// its logs begins with the first line read of it: nothing tells that there was
+// more.
 //
 // A host is expected from the earlier of its registration and its first line
 // until it is retired, and must be read up to the needed end: the end of the

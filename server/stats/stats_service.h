@@ -27,7 +27,7 @@ class StatsService final : public v1::StatsService::CallbackService {
   explicit StatsService(const Store& store, StatsServiceOptions options = {});
 
   // Besides the errors that stats.proto names:
-  //   RESOURCE_EXHAUSTED  too many calls are waiting, or too many groups; "server busy"
+  //   RESOURCE_EXHAUSTED  too many calls are waiting: "server busy"
   grpc::ServerUnaryReactor* GetTlsStats(grpc::CallbackServerContext* context,
                                         const v1::GetTlsStatsRequest* request,
                                         v1::GetTlsStatsResponse* response) override;

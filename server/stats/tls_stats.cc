@@ -20,6 +20,9 @@ namespace {
 // Clients take messages of 4 MiB unless told otherwise; completeness needs some of it.
 constexpr size_t kRowBytesMax = 3 << 20;
 
+// Over all pieces of a window; the store bounds each.
+constexpr int64_t kGroupsMax = 400'000;
+
 absl::StatusOr<std::vector<StatsResult>> QueryPieces(const Store& store,
                                                      const TlsStatsQuestion& question,
                                                      const QueryGuard& guard) {
@@ -33,9 +36,9 @@ absl::StatusOr<std::vector<StatsResult>> QueryPieces(const Store& store,
     absl::StatusOr<StatsResult> result = store.QueryStats(query, guard);
     if (!result.ok()) return result.status();
     groups += static_cast<int64_t>(result->rows.size());
-    if (groups > query.groups_max) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the answer has more than ", query.groups_max,
+    if (groups > kGroupsMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the answer has more than ", kGroupsMax,
                        " groups: ask for a shorter window, longer buckets or fewer labels"));
     }
     results.push_back(*std::move(result));

@@ -11,8 +11,8 @@
 namespace mxtally {
 
 // Safe to call from any thread.  `guard` stops it.
-//   INVALID_ARGUMENT    the message says which value is wrong and what would be right
-//   RESOURCE_EXHAUSTED  too many groups
+//   INVALID_ARGUMENT  the message says which value is wrong and what would be
+//                     right; or there are too many groups
 // and the errors of `guard` and `store`.
 absl::StatusOr<v1::GetTlsStatsResponse> AnswerTlsStats(const Store& store,
                                                        const v1::GetTlsStatsRequest& request,

@@ -38,10 +38,6 @@ HostCoverage::Log Log(std::vector<std::pair<std::string, std::string>> covered,
   HostCoverage::Log log;
   log.log = name;
   for (const auto& [start, end] : covered) log.covered.emplace_back(At(start), At(end));
-  if (!covered.empty()) {
-    log.covered_from = log.covered.front().first;
-    log.covered_until = log.covered.back().second;
-  }
   if (!caught_up.empty()) log.caught_up = At(caught_up);
   return log;
 }
@@ -228,11 +224,15 @@ TEST_F(CompletenessTest, EndOfReadingWithinAnHourIsNotStretched) {
   EXPECT_EQ(c.data_to().seconds(), absl::ToUnixSeconds(At("11:10")));
 }
 
-TEST_F(CompletenessTest, LogIsNotExpectedBeforeItsFirstLine) {
-  const v1::Completeness c =
-      Judge({Host("mx1", {Log({{"00:00", "12:00"}}, "12:00"),
-                          Log({{"10:00", "12:00"}}, "12:00", "submission.log")})});
-  EXPECT_TRUE(c.complete()) << c.DebugString();
+TEST_F(CompletenessTest, LogsBeginWithTheirFirstLineInTheWindowInWhichTheirHostBegins) {
+  HostCoverage host = Host("mx1", {Log({{"07:00", "12:00"}}, "12:00"),
+                                   Log({{"10:00", "12:00"}}, "12:00", "submission.log")});
+  host.expected_from = At("06:30");
+  EXPECT_TRUE(Judge({host}).complete());
+  start_ = "08:00";
+  EXPECT_THAT(Reasons(Judge({host})),
+              ElementsAre("log submission.log of host mx1 was not read from "
+                          "2026-11-02T08:00:00Z to 2026-11-02T10:00:00Z"));
 }
 
 TEST_F(CompletenessTest, EachLogMustBeRead) {
