@@ -202,7 +202,8 @@ void Delivery::CloseStream(absl::Time now) {
 // ---- On a stream
 
 void Delivery::Stream(absl::Time now) {
-  if (now >= find_at_) FindLogs(now);
+  // `once` reads what there was when the stream began.
+  if (now >= find_at_ && !options_.once) FindLogs(now);
   if (stop_at_ && now >= *stop_at_) return Finish(absl::OkStatus(), now);
   if (writing_) return;
   if (stop_at_) {
@@ -297,7 +298,7 @@ Delivery::Pause Delivery::UntilNextTask(absl::Time now) const {
   } else if (stop_at_) {
     next = std::min(next, *stop_at_);
   } else {
-    next = std::min(next, find_at_);
+    if (!options_.once) next = std::min(next, find_at_);
     // A write under way, and a full window, end with an event.
     if (!writing_) {
       next = std::min(next, status_at_);

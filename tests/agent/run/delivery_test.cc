@@ -415,6 +415,20 @@ TEST_F(DeliveryTest, OnceWaitsForAcknowledgementsWithoutHaste) {
   EXPECT_TRUE(delivery_->done());
 }
 
+TEST_F(DeliveryTest, OnceIsNotAboutLogsThatAppearLater) {
+  options_.once = true;
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Minutes(1));
+  Session(2, "new.log");
+  Run(absl::Minutes(1));
+  stream().Send(Acknowledge(1));
+  Run(absl::Seconds(5));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(delivery_->result().ok()) << delivery_->result();
+}
+
 TEST_F(DeliveryTest, OnceAgainHasNothingToDo) {
   options_.once = true;
   Session(1);
