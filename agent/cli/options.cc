@@ -134,7 +134,7 @@ void AddRunOptions(CLI::App& run, RunWords& words) {
 }
 
 void AddScanOptions(CLI::App& scan, ScanOptions& options) {
-  scan.add_option("FILE", options.files, "Logs; - is standard input");
+  scan.add_option("FILE", options.files, "Logs, plain or gzip; - is standard input");
   scan.add_option("--format", options.format, "table, json or csv")
       ->type_name("FORMAT")
       ->capture_default_str();

@@ -13,8 +13,11 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "agent/parser/framer.h"
+#include "agent/scan/gzip_reader.h"
 #include "agent/source/rotation_name.h"
 #include "agent/source/scoped_fd.h"
 
@@ -32,6 +35,21 @@ std::string ReadHead(int fd) {
   std::string head(kHeadBytes, '\0');
   const ssize_t bytes = ::pread(fd, head.data(), head.size(), 0);
   head.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
+  return head;
+}
+
+// The beginning of what the gzip file `fd` holds.  Damage is left to who reads
+// the file.
+std::string ReadGzipHead(int fd) {
+  std::string head(kHeadBytes, '\0');
+  GzipReader reader(fd, "");
+  size_t size = 0;
+  while (size < head.size()) {
+    const absl::StatusOr<int64_t> bytes = reader.Read(absl::MakeSpan(head).subspan(size));
+    if (!bytes.ok() || *bytes == 0) break;
+    size += static_cast<size_t>(*bytes);
+  }
+  head.resize(size);
   return head;
 }
 
@@ -80,7 +98,15 @@ class Finder {
     }
     const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) return Fail(path, errno);
-    AddRegular(path, status, ReadHead(fd.get()));
+    std::string head = ReadHead(fd.get());
+    const std::string compression = CompressionOf(head);
+    if (compression == kGzip) {
+      head = ReadGzipHead(fd.get());
+    } else if (!compression.empty()) {
+      errors_.push_back(absl::StrCat(path, ": unsupported compression (", compression, ")"));
+      return;
+    }
+    AddRegular(path, status, head);
   }
 
   std::vector<InputLog> TakeLogs() {
@@ -98,12 +124,8 @@ class Finder {
  private:
   void Fail(const std::string& path, int error) { errors_.push_back(ErrorText(path, error)); }
 
+  // `head` is decompressed.
   void AddRegular(const std::string& path, const struct stat& status, const std::string& head) {
-    const std::string compression = CompressionOf(head);
-    if (!compression.empty()) {
-      errors_.push_back(absl::StrCat(path, ": unsupported compression (", compression, ")"));
-      return;
-    }
     InputFile file = {.path = path, .size = status.st_size};
     file.reference_time = options_.reference_time.value_or(
         DateInName(path).value_or(absl::TimeFromTimespec(status.st_mtim)));

@@ -1,4 +1,4 @@
-// Which files to read, and in which order.
+// Which files to read, and in which order.  They may be gzip-compressed.
 
 #ifndef MXTALLY_AGENT_SCAN_INPUT_LOG_H_
 #define MXTALLY_AGENT_SCAN_INPUT_LOG_H_
@@ -15,7 +15,7 @@ namespace mxtally {
 
 struct InputFile {
   std::string path;  // "-" is standard input.
-  int64_t size = 0;  // 0 when it can be read once only, as a pipe.
+  int64_t size = 0;  // As stored, compressed or not; 0 when it can be read once only, as a pipe.
   // Decides the year of the first stamp.
   absl::Time reference_time = absl::InfiniteFuture();
   // First stamp; nullopt when none was found near the beginning, or when the
@@ -42,6 +42,9 @@ struct InputLogOptions {
 std::vector<InputLog> FindInputLogs(const std::vector<std::string>& paths,
                                     const InputLogOptions& options,
                                     std::vector<std::string>& errors);
+
+// What CompressionOf() returns for the compression that is read.
+inline constexpr std::string_view kGzip = "gzip";
 
 // "gzip" for a file that begins with `head` and is compressed; empty for others.
 std::string CompressionOf(std::string_view head);

@@ -6,12 +6,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <string_view>
 #include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "agent/parser/framer.h"
 #include "agent/parser/postfix.h"
+#include "agent/scan/gzip_reader.h"
 #include "agent/scan/input_log.h"
 #include "agent/scan/progress.h"
 #include "agent/scan/report.h"
@@ -112,6 +116,49 @@ absl::Status UnsupportedCompression(const std::string& path, const std::string& 
       absl::StrCat(path, ": unsupported compression (", compression, ")"));
 }
 
+// What a file, or what is left of a pipe, holds; decompressed.
+class InputBytes {
+ public:
+  // `fd` must outlive this.
+  InputBytes(const std::string& path, int fd) : path_(path), fd_(fd) {}
+
+  // Puts bytes into `space`.  Returns how many; 0 at the end.
+  absl::StatusOr<int64_t> Read(absl::Span<char> space) {
+    if (gzip_) return ReadGzip(space);
+    ssize_t bytes = 0;
+    do {
+      bytes = ::read(fd_, space.data(), space.size());
+    } while (bytes < 0 && errno == EINTR);
+    if (bytes < 0) return ReadError(path_, errno);
+    if (stored_bytes_ == 0) {
+      const std::string_view head(space.data(), static_cast<size_t>(bytes));
+      const std::string compression = CompressionOf(head);
+      if (compression == kGzip) {
+        gzip_.emplace(fd_, head);
+        return ReadGzip(space);
+      }
+      if (!compression.empty()) return UnsupportedCompression(path_, compression);
+    }
+    stored_bytes_ += bytes;
+    return bytes;
+  }
+
+  // Read so far, as stored.
+  int64_t stored_bytes() const { return gzip_ ? gzip_->compressed_bytes() : stored_bytes_; }
+
+ private:
+  absl::StatusOr<int64_t> ReadGzip(absl::Span<char> space) {
+    absl::StatusOr<int64_t> bytes = gzip_->Read(space);
+    if (bytes.ok()) return bytes;
+    return absl::Status(bytes.status().code(), absl::StrCat(path_, ": ", bytes.status().message()));
+  }
+
+  const std::string& path_;
+  const int fd_;
+  int64_t stored_bytes_ = 0;
+  std::optional<GzipReader> gzip_;
+};
+
 // Reads a file, or what is left of a pipe, to its end.
 absl::Status ReadFile(const InputFile& file, int standard_input, LineBuffer& buffer, LogScan& scan,
                       Progress& progress) {
@@ -123,20 +170,17 @@ absl::Status ReadFile(const InputFile& file, int standard_input, LineBuffer& buf
 
   scan.BeginFile(file);
   buffer.Reset(0, "");
+  InputBytes input(file.path, fd);
+  int64_t stored_bytes = 0;
   LineBuffer::Line line;
   while (true) {
-    const absl::Span<char> space = buffer.Space();
-    const ssize_t bytes = ::read(fd, space.data(), space.size());
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) return ReadError(file.path, errno);
-    if (bytes == 0) break;
-    if (buffer.read_offset() == 0) {
-      const std::string compression = CompressionOf({space.data(), static_cast<size_t>(bytes)});
-      if (!compression.empty()) return UnsupportedCompression(file.path, compression);
-    }
-    buffer.Added(bytes);
+    const absl::StatusOr<int64_t> bytes = input.Read(buffer.Space());
+    if (!bytes.ok()) return bytes.status();
+    if (*bytes == 0) break;
+    buffer.Added(*bytes);
     while (buffer.Next(line)) scan.ReadLine(line);
-    progress.Add(bytes);
+    progress.Add(input.stored_bytes() - stored_bytes);
+    stored_bytes = input.stored_bytes();
   }
   buffer.EndLine();
   if (buffer.Next(line)) scan.ReadLine(line);

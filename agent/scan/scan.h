@@ -16,7 +16,7 @@ namespace mxtally {
 
 // The command line, word by word: RunScan() reads and checks it.
 struct ScanOptions {
-  // Paths, "-" for standard input.  Rotated files of one log, in any order, are
+  // Paths, "-" for standard input; plain or gzip.  Rotated files of one log, in any order, are
   // read as one, oldest first.
   std::vector<std::string> files;
 

@@ -1,9 +1,13 @@
 #include "agent/scan/scan.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -45,6 +49,34 @@ class ScanTest : public testing::Test {
   std::string Write(const std::string& name, const std::string& content) {
     std::ofstream(Path(name), std::ios::binary) << content;
     return Path(name);
+  }
+
+  // What gzip makes of `content`.
+  static std::string Gzip(const std::string& content) {
+    archive* const archive = ::archive_write_new();
+    EXPECT_EQ(::archive_write_add_filter_gzip(archive), ARCHIVE_OK);
+    EXPECT_EQ(::archive_write_set_format_raw(archive), ARCHIVE_OK);
+    EXPECT_EQ(::archive_write_set_bytes_per_block(archive, 0), ARCHIVE_OK);
+    std::string compressed(content.size() + 1000, '\0');
+    size_t size = 0;
+    EXPECT_EQ(::archive_write_open_memory(archive, compressed.data(), compressed.size(), &size),
+              ARCHIVE_OK);
+    archive_entry* const entry = ::archive_entry_new();
+    ::archive_entry_set_filetype(entry, AE_IFREG);
+    EXPECT_EQ(::archive_write_header(archive, entry), ARCHIVE_OK);
+    EXPECT_EQ(::archive_write_data(archive, content.data(), content.size()),
+              static_cast<la_ssize_t>(content.size()));
+    ::archive_entry_free(entry);
+    EXPECT_EQ(::archive_write_close(archive), ARCHIVE_OK);
+    EXPECT_EQ(::archive_write_free(archive), ARCHIVE_OK);
+    compressed.resize(size);
+    return compressed;
+  }
+
+  static std::string ReadAll(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
   }
 
   // A session of `pid` in the second `at` of an hour.
@@ -244,11 +276,11 @@ TEST_F(ScanTest, CopyOfALogIsNotCountedAgain) {
 
 TEST_F(ScanTest, UnreadableFileIsNamedAndTheRestReported) {
   ASSERT_EQ(Scan({Path("missing"), Write("maillog", Plain(1, "04:00:00")),
-                  Write("maillog.2.gz", "\x1f\x8b\x08")}),
+                  Write("maillog.2.xz", std::string("\xfd\x37zXZ\0", 6))}),
             1);
   EXPECT_EQ(Number("inbound.sessions"), 1);
   EXPECT_THAT(err_, HasSubstr(Path("missing") + ": No such file or directory\n"));
-  EXPECT_THAT(err_, HasSubstr(Path("maillog.2.gz") + ": unsupported compression (gzip)\n"));
+  EXPECT_THAT(err_, HasSubstr(Path("maillog.2.xz") + ": unsupported compression (xz)\n"));
 }
 
 TEST_F(ScanTest, ReadsStandardInput) {
@@ -263,7 +295,94 @@ TEST_F(ScanTest, ReadsStandardInput) {
   ::close(ends[0]);
 }
 
-TEST_F(ScanTest, CompressedStandardInputIsRefused) {
+TEST_F(ScanTest, GzipGivesThePlainReport) {
+  options_.reference_time = "2013-11-04";
+  const std::string text = ReadAll(kAdminLog);
+  ASSERT_EQ(Scan({Write("a.log", text)}), 0);
+  const std::string plain = out_;
+  EXPECT_EQ(Number("inbound.sessions"), 6227);
+  ASSERT_EQ(Scan({Write("b.log.gz", Gzip(text))}), 0);
+  EXPECT_EQ(out_, plain);
+  EXPECT_EQ(err_, "");
+  // Recognised by content.
+  ASSERT_EQ(Scan({Write("c.log", Gzip(text))}), 0);
+  EXPECT_EQ(out_, plain);
+}
+
+TEST_F(ScanTest, GzipOfSeveralMembersIsReadWhole) {
+  options_.reference_time = "2013-11-04";
+  const std::string text = ReadAll(kAdminLog);
+  ASSERT_EQ(Scan({Write("a.log", text)}), 0);
+  const std::string plain = out_;
+  const size_t cut = text.size() / 3;  // Within a line.
+  ASSERT_EQ(Scan({Write("b.log", Gzip(text.substr(0, cut)) + Gzip("") + Gzip(text.substr(cut)))}),
+            0);
+  EXPECT_EQ(out_, plain);
+}
+
+TEST_F(ScanTest, EmptyGzipIsAnEmptyLog) {
+  EXPECT_EQ(Scan({Write("maillog.1.gz", Gzip(""))}), 0);
+  EXPECT_EQ(err_, "");
+  EXPECT_EQ(Number("lines.read"), 0);
+}
+
+TEST_F(ScanTest, RotatedFilesMayBeCompressed) {
+  const std::string tag = "mx1 postfix/smtpd[1]: ";
+  std::vector<std::string> files = {
+      Write("m.log",
+            "Nov  2 06:00:01 " + tag + "disconnect from x[192.0.2.1] ehlo=1 quit=1 commands=2\n"),
+      Write("m.log.1", "Nov  2 05:00:00 " + tag +
+                           "disconnect from x[192.0.2.1] ehlo=1 commands=1\n" + "Nov  2 05:59:59 " +
+                           tag + "connect from x[192.0.2.1]\n"),
+      Write("m.log.2.gz", Gzip("Nov  2 04:59:59 " + tag + "connect from x[192.0.2.1]\n")),
+  };
+  std::sort(files.begin(), files.end());
+  do {
+    ASSERT_EQ(Scan(files), 0);
+    EXPECT_EQ(Number("inbound.sessions"), 2);
+    EXPECT_EQ(Number("inbound.open_sessions"), 0);
+    EXPECT_EQ(Number("lines.cut_sessions"), 0);
+  } while (std::next_permutation(files.begin(), files.end()));
+}
+
+TEST_F(ScanTest, TruncatedGzipIsNamedAndWhatCouldBeReadReported) {
+  options_.reference_time = "2013-11-04";
+  const std::string gzip = Gzip(ReadAll(kAdminLog));
+  ASSERT_EQ(Scan({Write("maillog.1.gz", gzip.substr(0, gzip.size() / 2))}), 1);
+  EXPECT_THAT(err_, HasSubstr(Path("maillog.1.gz") + ": truncated gzip input\n"));
+  EXPECT_GT(Number("inbound.sessions"), 2000);
+  EXPECT_LT(Number("inbound.sessions"), 4000);
+  // Wherever it was cut, it is not taken for an empty or a plain file.
+  const std::string small = Gzip(Plain(1, "04:00:00"));
+  for (size_t size = 2; size < small.size(); ++size) {
+    EXPECT_EQ(Scan({Write("maillog.2.gz", small.substr(0, size))}), 1) << size;
+    EXPECT_THAT(err_, HasSubstr(Path("maillog.2.gz") + ": ")) << size;
+  }
+}
+
+TEST_F(ScanTest, DamagedGzipIsNamed) {
+  options_.reference_time = "2013-11-04";
+  std::string gzip = Gzip(ReadAll(kAdminLog));
+  std::fill_n(gzip.begin() + static_cast<std::ptrdiff_t>(gzip.size() / 2), 1000, '\xff');
+  EXPECT_EQ(Scan({Write("maillog.1.gz", gzip)}), 1);
+  EXPECT_THAT(err_, HasSubstr(Path("maillog.1.gz") + ": "));
+  EXPECT_GT(Number("inbound.sessions"), 2000);
+}
+
+TEST_F(ScanTest, ReadsGzipOnStandardInput) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string gzip = Gzip(Plain(1, "04:00:00"));
+  ASSERT_EQ(::write(ends[1], gzip.data(), gzip.size()), static_cast<ssize_t>(gzip.size()));
+  ::close(ends[1]);
+  options_.standard_input = ends[0];
+  EXPECT_EQ(Scan({"-"}), 0);
+  EXPECT_EQ(err_, "");
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+  ::close(ends[0]);
+}
+
+TEST_F(ScanTest, OtherCompressionOnStandardInputIsRefused) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   ASSERT_EQ(::write(ends[1], "BZh91AY", 7), 7);
