@@ -1,10 +1,10 @@
 // One agent's stream: a state machine between gRPC's callbacks and the writer.
 //
-//     kHello --hello--> kOpening --stored cuts--> kOpen --Close()--> kFlushing --flushed--> kEnding
-//     --> kFinished
-//        |                 |                        |                    |                    ^
-//        +-----------------+------------------------+--------------------+---- cancelled -----+
-//                                                                        +--- commit failed --+
+//     kHello -> kOpening -> kOpen -> kFlushing -> kEnding -> kFinished
+//
+// The hello leads to kOpening, the stored cuts to kOpen, Close() to kFlushing,
+// and the word that all is committed to kEnding; a failed commit and a vanished
+// agent lead there at once.
 //
 // Reads stop with kOpen.  What was read is still committed and acknowledged
 // while the stream is kFlushing, whatever the reason for its end.
