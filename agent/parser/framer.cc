@@ -188,6 +188,7 @@ Framer::Framer(FramerOptions options, FramerState state)
 bool Framer::Split(std::string_view line, FramedLine& frame) {
   // After a crash a file system may leave zeros before the next good line.
   while (!line.empty() && line.front() == '\0') line.remove_prefix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
   SkipPriority(line);
   if (line.empty()) return false;
   const std::string_view hour_prefix = line.substr(0, kHourPrefix);

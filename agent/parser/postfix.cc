@@ -122,6 +122,11 @@ LineClass ParsePostfix(const FramedLine& line, Event& event) {
   return IsOtherProgram(name) ? LineClass::kIgnored : LineClass::kNotMine;
 }
 
+bool MentionsPostfix(std::string_view line) {
+  return line.find(" postfix/") != std::string_view::npos ||
+         line.find(" postfix ") != std::string_view::npos;
+}
+
 SessionTag ParsePostfixTag(std::string_view program) {
   SessionTag tag;
   const size_t slash = program.rfind('/');

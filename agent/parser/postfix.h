@@ -22,6 +22,10 @@ namespace mxtally {
 // other classes.
 LineClass ParsePostfix(const FramedLine& line, Event& event);
 
+// Whether a line without a header of a known shape looks like Postfix's, so that
+// it should have been understood.
+bool MentionsPostfix(std::string_view line);
+
 // Reads a program path, FramedLine::program, of an smtpd.
 SessionTag ParsePostfixTag(std::string_view program);
 

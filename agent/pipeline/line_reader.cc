@@ -67,7 +67,11 @@ void LineReader::ReadLine(std::string_view line, int64_t bytes) {
   counts.set_read(counts.read() + 1);
   counts.set_bytes(counts.bytes() + bytes);
   if (!framed) {
-    counts.set_ignored(counts.ignored() + 1);
+    if (MentionsPostfix(line)) {
+      counts.set_unrecognized(counts.unrecognized() + 1);
+    } else {
+      counts.set_ignored(counts.ignored() + 1);
+    }
     return;
   }
   if (!OwnHost(frame.host)) {

@@ -28,6 +28,7 @@ class LogPipelineImpl : public LogPipeline, private LineSink {
         builder_(options_.follower.path, options_.batch_bytes_max) {}
 
   absl::Status OpenAtCheckpoint(const agent::v1::LogCheckpoint& checkpoint);
+  absl::Status OpenAsFirstMet(const agent::v1::LogCheckpoint& checkpoint);
   // `from_oldest`: also rotated files that the operator did not name.
   absl::Status OpenAtBeginning(bool from_oldest);
 
@@ -97,6 +98,15 @@ absl::Status LogPipelineImpl::OpenAtCheckpoint(const agent::v1::LogCheckpoint& c
   if (!SameMessage(*stored_, checkpoint.cut())) target_ = stored_;
   Begin({.cut = checkpoint.cut(), .from_oldest = false});
   reader_->Restore(checkpoint);
+  return OpenFollower();
+}
+
+absl::Status LogPipelineImpl::OpenAsFirstMet(const agent::v1::LogCheckpoint& checkpoint) {
+  LogStart start;
+  if (checkpoint.has_cut()) start.cut = checkpoint.cut();
+  start.from_oldest = !checkpoint.has_cut();
+  start.first_met = FromTimestamp(checkpoint.first_met_time());
+  Begin(std::move(start));
   return OpenFollower();
 }
 
@@ -308,11 +318,36 @@ absl::StatusOr<std::unique_ptr<LogPipeline>> LogPipeline::Open(
     std::optional<v1::Cut> stored, bool same_database) {
   auto pipeline = std::make_unique<LogPipelineImpl>(std::move(options), stored);
   const bool known = checkpoint.has_value() || stored.has_value();
-  absl::Status opened = checkpoint && stored && same_database
-                            ? pipeline->OpenAtCheckpoint(*checkpoint)
-                            : pipeline->OpenAtBeginning(/*from_oldest=*/known);
+  absl::Status opened;
+  if (checkpoint && checkpoint->has_first_met_time() && !stored) {
+    opened = pipeline->OpenAsFirstMet(*checkpoint);
+  } else if (checkpoint && stored && same_database) {
+    opened = pipeline->OpenAtCheckpoint(*checkpoint);
+  } else {
+    opened = pipeline->OpenAtBeginning(/*from_oldest=*/known);
+  }
   if (!opened.ok()) return opened;
   return pipeline;
+}
+
+absl::StatusOr<agent::v1::LogCheckpoint> MeetLog(const LogFollowerOptions& options,
+                                                 absl::Time now) {
+  struct NoLines : LineSink {
+    bool OnLine(std::string_view, int64_t) override { return false; }
+    bool OnOversizedLine(int64_t, int64_t) override { return false; }
+    void OnFile(const std::string&, absl::Time, std::optional<absl::Time>) override {}
+    void OnGap(v1::GapReason, int64_t) override {}
+  };
+  absl::StatusOr<std::unique_ptr<LogFollower>> follower = LogFollower::Open(options, {});
+  if (!follower.ok()) return follower.status();
+  NoLines sink;
+  // Goes to the first file, and no further.
+  if (auto read = (*follower)->Read(0, sink); !read.ok()) return read.status();
+  agent::v1::LogCheckpoint met;
+  met.set_log(options.path);
+  *met.mutable_first_met_time() = ToTimestamp(now);
+  if (std::optional<v1::Cut> cut = (*follower)->Position()) *met.mutable_cut() = *std::move(cut);
+  return met;
 }
 
 }  // namespace mxtally

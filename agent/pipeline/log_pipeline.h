@@ -53,6 +53,8 @@ class LogPipeline {
   //   checkpoint, stored behind or missing      read again all that is on disk
   //   no checkpoint, stored                     read again all that is on disk
   //   neither                                   read what the patterns name
+  //   checkpoint of a first meeting, no stored  read what the patterns named then, and what
+  //                                             was written since
   static absl::StatusOr<std::unique_ptr<LogPipeline>> Open(
       LogPipelineOptions options, std::optional<agent::v1::LogCheckpoint> checkpoint,
       std::optional<v1::Cut> stored, bool same_database);
@@ -68,6 +70,12 @@ class LogPipeline {
   // "Postfix 3.7.11" once the log told.
   virtual std::string mta() const = 0;
 };
+
+// Where the first reading of a log that is met now will begin.  Stored before
+// the server is asked, so that a log which is rotated meanwhile is not taken
+// for one that was there before.
+//   PERMISSION_DENIED, ... the log cannot be read
+absl::StatusOr<agent::v1::LogCheckpoint> MeetLog(const LogFollowerOptions& options, absl::Time now);
 
 }  // namespace mxtally
 

@@ -41,6 +41,12 @@ std::optional<agent::v1::LogCheckpoint> CheckpointKeeper::Find(const std::string
   return std::nullopt;
 }
 
+void CheckpointKeeper::Meet(agent::v1::LogCheckpoint met) {
+  if (Find(met.log()).has_value() || checkpoint_.logs_size() >= kLogsMax) return;
+  dirty_ = true;
+  *checkpoint_.add_logs() = std::move(met);
+}
+
 void CheckpointKeeper::Acknowledge(agent::v1::LogCheckpoint checkpoint,
                                    const std::string& database_id) {
   dirty_ = true;

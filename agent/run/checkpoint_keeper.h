@@ -38,6 +38,9 @@ class CheckpointKeeper {
   //   DATA_LOSS   the newest checkpoint is damaged; an older one, or none, is used instead
   absl::Status Load();
 
+  // Remembers where the first reading of a log begins, unless it is known.
+  void Meet(agent::v1::LogCheckpoint met);
+
   // Newest acknowledged state of a log, with the database that acknowledged it;
   // nullopt when there is none.
   std::optional<agent::v1::LogCheckpoint> Find(const std::string& log) const;

@@ -66,14 +66,14 @@ Delivery::Pause Delivery::Step() {
   switch (state_) {
     case State::kDisconnected:
       if (stop_at_) {
-        Finish(absl::OkStatus(), now);
+        Finish(Stopped(), now);
       } else if (now >= deadline_) {
         Connect(now);
       }
       break;
     case State::kOpening:
       if (stop_at_) {
-        Finish(absl::OkStatus(), now);
+        Finish(Stopped(), now);
       } else if (now >= deadline_) {
         Disconnect(absl::DeadlineExceededError("no welcome from the server"), now);
       }
@@ -204,10 +204,13 @@ void Delivery::CloseStream(absl::Time now) {
 void Delivery::Stream(absl::Time now) {
   // `once` reads what there was when the stream began.
   if (now >= find_at_ && !options_.once) FindLogs(now);
-  if (stop_at_ && now >= *stop_at_) return Finish(absl::OkStatus(), now);
+  if (stop_at_ && now >= *stop_at_) return Finish(Stopped(), now);
   if (writing_) return;
   if (stop_at_) {
-    if (in_flight_.empty()) CloseStream(now);
+    if (in_flight_.empty()) {
+      logs_result_ = Stopped();
+      CloseStream(now);
+    }
     return;
   }
   if (now >= status_at_) return SendStatus(now);
@@ -278,6 +281,11 @@ void Delivery::StoreCheckpoint(absl::Time now) {
   if (stored.ok() && !checkpoint_trouble_) return;
   checkpoint_trouble_ = !stored.ok();
   observer_.OnCheckpointTrouble(stored);
+}
+
+absl::Status Delivery::Stopped() const {
+  if (!options_.once) return absl::OkStatus();
+  return absl::CancelledError("stopped before everything was delivered");
 }
 
 void Delivery::Finish(absl::Status result, absl::Time now) {

@@ -121,6 +121,8 @@ class Delivery {
 
   void FindLogs(absl::Time now);
   void StoreCheckpoint(absl::Time now);
+  // Result of a delivery that was asked to stop.
+  absl::Status Stopped() const;
   void Finish(absl::Status result, absl::Time now);
   Pause UntilNextTask(absl::Time now) const;
 

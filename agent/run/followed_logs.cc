@@ -20,7 +20,7 @@ bool IsPrintable(const std::string& name) {
 
 }  // namespace
 
-FollowedLogs::FollowedLogs(FollowedLogsOptions options, const CheckpointKeeper& checkpoint,
+FollowedLogs::FollowedLogs(FollowedLogsOptions options, CheckpointKeeper& checkpoint,
                            DeliveryObserver& observer)
     : options_(std::move(options)), checkpoint_(checkpoint), observer_(observer) {}
 
@@ -41,6 +41,7 @@ void FollowedLogs::Find() {
             absl::StrCat("more than ", kLogsMax, " logs; ", files.path, " is not followed"));
         break;
       }
+      Meet(files);
       Log& log = logs_.emplace_back();
       log.files = std::move(files);
       log.pending = true;
@@ -140,6 +141,13 @@ FollowedLogs::Log* FollowedLogs::FindLog(const std::string& name) {
   const auto log = std::find_if(logs_.begin(), logs_.end(),
                                 [&name](const Log& l) { return l.files.path == name; });
   return log == logs_.end() ? nullptr : &*log;
+}
+
+// A log that cannot be read yet is met when it is opened.
+void FollowedLogs::Meet(const LogFollowerOptions& files) {
+  if (checkpoint_.Find(files.path).has_value()) return;
+  absl::StatusOr<agent::v1::LogCheckpoint> met = MeetLog(files, options_.pipeline.now());
+  if (met.ok()) checkpoint_.Meet(*std::move(met));
 }
 
 absl::Status FollowedLogs::OpenLog(Log& log) {

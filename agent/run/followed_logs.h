@@ -35,7 +35,7 @@ struct FollowedLogsOptions {
 class FollowedLogs {
  public:
   // `checkpoint` and `observer` must outlive the logs.
-  FollowedLogs(FollowedLogsOptions options, const CheckpointKeeper& checkpoint,
+  FollowedLogs(FollowedLogsOptions options, CheckpointKeeper& checkpoint,
                DeliveryObserver& observer);
 
   // Adds logs that are new.  A log once found is followed for good: it may be
@@ -77,12 +77,14 @@ class FollowedLogs {
   };
 
   Log* FindLog(const std::string& name);
+  // Has the checkpoint remember a log that it does not know.
+  void Meet(const LogFollowerOptions& files);
   absl::Status OpenLog(Log& log);
   absl::StatusOr<std::optional<PipelineBatch>> ReadLog(Log& log);
   void SetTrouble(const std::string& name, absl::Status& trouble, const absl::Status& status);
 
   const FollowedLogsOptions options_;
-  const CheckpointKeeper& checkpoint_;
+  CheckpointKeeper& checkpoint_;
   DeliveryObserver& observer_;
 
   // Present while there is a stream.

@@ -68,7 +68,7 @@ class LogScan {
     }
     FramedLine frame;
     if (!framer_.Split(line.text, frame)) {
-      ++report_.lines.ignored;
+      ++(MentionsPostfix(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
       return;
     }
     Widen(frame.time);

@@ -39,18 +39,18 @@ v1::TlsTrust TrustOf(std::string_view word) {
 }
 
 // Only the summary of TLS 1.3 tells.  A resumed session has no signature in
-// newer releases of Postfix and one without its digest in older ones; Ed25519
-// and Ed448 never have a digest.
+// newer releases of Postfix and one without its digest in older ones; only RSA
+// and ECDSA have a digest at all (Ed25519, Ed448 and ML-DSA have none).
 v1::TlsHandshake HandshakeOf(const TlsSummary& tls, std::string_view protocol) {
   if (protocol != "TLSv1.3") return v1::TLS_HANDSHAKE_UNSPECIFIED;
   if (tls.reused) return v1::TLS_HANDSHAKE_REUSED;
   if (tls.server_signature.empty()) {
     return tls.kex.empty() ? v1::TLS_HANDSHAKE_UNSPECIFIED : v1::TLS_HANDSHAKE_RESUMED;
   }
-  const bool without_digest_by_nature =
-      tls.server_signature == "Ed25519" || tls.server_signature == "Ed448";
-  return tls.server_digest.empty() && !without_digest_by_nature ? v1::TLS_HANDSHAKE_RESUMED
-                                                                : v1::TLS_HANDSHAKE_NEW;
+  const bool has_digest_by_nature =
+      tls.server_signature.starts_with("RSA") || tls.server_signature.starts_with("ECDSA");
+  return tls.server_digest.empty() && has_digest_by_nature ? v1::TLS_HANDSHAKE_RESUMED
+                                                           : v1::TLS_HANDSHAKE_NEW;
 }
 
 bool IsNumber(std::string_view text) {
@@ -391,7 +391,8 @@ const v1::SessionRecord& OpenSession::Finish(const PeerClassifier& peers) {
 int32_t OpenSession::Messages() const {
   const auto confirmed = static_cast<int32_t>(confirmed_queue_ids_.size());
   if (!Has(kCounters)) return confirmed + proxy_accepts_;
-  return Has(kBdat) ? std::max(messages_by_counter_, confirmed) : messages_by_counter_;
+  return Has(kBdat) ? std::max(messages_by_counter_, confirmed + proxy_accepts_)
+                    : messages_by_counter_;
 }
 
 void OpenSession::BecomeTombstone(absl::Time last_time) {

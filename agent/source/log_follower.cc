@@ -84,7 +84,7 @@ class FileLogFollower final : public LogFollower {
   absl::Status HandleTruncation();
 
   absl::StatusOr<std::vector<LogEntry>> ListPlain() const;
-  absl::Status MarkUnnamedDone();
+  absl::Status MarkUnnamedDone(absl::Time unchanged_since);
   absl::StatusOr<bool> ResumeAt(const v1::Cut& cut, bool skip_older);
   absl::StatusOr<std::optional<Place>> FindNext();
   void NoteWhatIsMissingBefore(const Place& next);
@@ -132,18 +132,23 @@ absl::Status FileLogFollower::Begin(LogStart start) {
   }
   if (start.cut.has_value()) {
     sought_ = std::move(start.cut);
-    return WhileFilesAreRenamed([this] { return ResumeAt(*sought_, /*skip_older=*/true); })
-        .status();
+    absl::StatusOr<bool> resumed =
+        WhileFilesAreRenamed([this] { return ResumeAt(*sought_, /*skip_older=*/true); });
+    if (!resumed.ok() || !start.first_met.has_value()) return resumed.status();
+  } else if (start.from_oldest && !start.first_met.has_value()) {
+    return absl::OkStatus();
   }
-  if (start.from_oldest) return absl::OkStatus();
-  return WhileFilesAreRenamed([this] { return MarkUnnamedDone(); });
+  const absl::Time unchanged_since = start.first_met.value_or(absl::InfiniteFuture());
+  return WhileFilesAreRenamed([&] { return MarkUnnamedDone(unchanged_since); });
 }
 
-absl::Status FileLogFollower::MarkUnnamedDone() {
+absl::Status FileLogFollower::MarkUnnamedDone(absl::Time unchanged_since) {
   absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
   if (!entries.ok()) return entries.status();
   for (const LogEntry& entry : *entries) {
-    if (entry.live || absl::c_linear_search(options_.older_paths, entry.path)) continue;
+    if (entry.live || entry.stat.modified >= unchanged_since) continue;
+    if (absl::c_linear_search(options_.older_paths, entry.path)) continue;
+    if (file_.has_value() && entry.stat.SameFile(file_->opened())) continue;
     absl::StatusOr<LogFile> file = OpenEntry(entry);
     if (file.ok()) {
       MarkDone(*file);

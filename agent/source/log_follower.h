@@ -52,6 +52,11 @@ struct LogStart {
   // first, although `cut` is absent: the server knows this log and the agent's
   // state is gone, or the server's database is behind it or another one.
   bool from_oldest = false;
+
+  // For a log of which nothing was acknowledged since it was first met at this
+  // time: rotated files that were not named and have not changed since are not
+  // read, the others are.
+  std::optional<absl::Time> first_met = std::nullopt;
 };
 
 // Receives what Read() finds, in log order.  Called on the caller's thread.

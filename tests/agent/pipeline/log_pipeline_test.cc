@@ -405,5 +405,34 @@ TEST_F(PipelineTest, MtaIsToldOnceTheLogTold) {
   EXPECT_EQ(pipeline_->mta(), "Postfix 3.7.11");
 }
 
+TEST_F(PipelineTest, LogRotatedBeforeTheFirstWelcomeIsReadWhole) {
+  Append(Line(1, "cron[1]: long ago"), "mail.log.2");
+  Session(10, 100);
+  checkpoint_ = *MeetLog(options_.follower, absl::Now());
+  Rename("mail.log", "mail.log.1");
+  Session(20, 101);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(server_.total().read(), 4);
+}
+
+TEST_F(PipelineTest, LogThatAppearedAndWasRotatedBeforeTheFirstWelcomeIsReadWhole) {
+  checkpoint_ = *MeetLog(options_.follower, absl::Now() - absl::Seconds(1));
+  EXPECT_FALSE(checkpoint_->has_cut());
+  Session(10, 100);
+  Rename("mail.log", "mail.log.1");
+  Session(20, 101);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 2);
+}
+
+TEST_F(PipelineTest, LinesOfPostfixInAnUnknownFrameAreUnrecognized) {
+  Append("1 2026-11-01T00:00:01Z mx1 postfix 123 - -  connect from unknown[192.0.2.1]");
+  Append("garbage");
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().unrecognized(), 1);
+  EXPECT_EQ(server_.total().ignored(), 1);
+}
+
 }  // namespace
 }  // namespace mxtally

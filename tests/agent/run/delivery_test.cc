@@ -42,10 +42,13 @@ TEST_F(DeliveryTest, DeliversAndStoresTheCheckpointAfterTheAcknowledgement) {
   acknowledging_ = false;
   Run(absl::Seconds(10));
   EXPECT_EQ(server_.sessions().size(), 1);
-  EXPECT_EQ(file_.attempts, 0);
+  // So far only where the reading began.
+  ASSERT_TRUE(file_.stored.has_value());
+  EXPECT_TRUE(file_.stored->logs(0).has_first_met_time());
+  EXPECT_EQ(file_.stored->logs(0).cut().offset(), 0);
   stream().Send(Acknowledge(1));
   Run(absl::Seconds(2));
-  ASSERT_TRUE(file_.stored.has_value());
+  EXPECT_FALSE(file_.stored->logs(0).has_first_met_time());
   EXPECT_EQ(file_.stored->database_id(), "db1");
   EXPECT_EQ(file_.stored->logs(0).cut().SerializeAsString(), server_.stored()->SerializeAsString());
   EXPECT_THAT(observer_.Take(), ElementsAre("connected db1", "caught up mail.log"));
@@ -516,7 +519,19 @@ TEST_F(DeliveryTest, StopDoesNotWaitForLong) {
   Run(absl::Seconds(10));
   EXPECT_TRUE(delivery_->done());
   EXPECT_TRUE(delivery_->result().ok());
-  EXPECT_FALSE(file_.stored.has_value());
+  EXPECT_TRUE(file_.stored->logs(0).has_first_met_time());
+}
+
+TEST_F(DeliveryTest, OnceThatIsStoppedHasNotDelivered) {
+  options_.once = true;
+  Session(1);
+  Start();
+  acknowledging_ = false;
+  Run(absl::Seconds(1));
+  delivery_->RequestStop();
+  Run(absl::Seconds(10));
+  EXPECT_TRUE(delivery_->done());
+  EXPECT_TRUE(absl::IsCancelled(delivery_->result())) << delivery_->result();
 }
 
 TEST_F(DeliveryTest, StopReadsNothingMore) {
