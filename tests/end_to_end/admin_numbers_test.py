@@ -15,7 +15,7 @@ LOG = harness.TESTDATA / "maillog-20131103"
 FAILED_LOG = harness.TESTDATA / "maillog-failed-20131103"
 SHA256 = {
     LOG: "7a551a632946b84ac39547c3477386b72c17735e8030ff6baeed2abbcb9c7136",
-    FAILED_LOG: "e87b6547550a96bf813e2e368e205f169910f65b80a489641d77365a996e7e75",
+    FAILED_LOG: "a8bb2e51f2b42ac55ee9bb5c612ef4ec771189c7aa0618014725dd376be50371",
 }
 MONITOR = ("--exclude-peer", "192.0.2.250")
 UTC = ("--time-zone", "UTC")
@@ -188,7 +188,7 @@ class QuickstartTest(harness.EndToEndTest):
             "MXTALLY_SERVER_BIN": harness.server_binary(),
             "MXTALLY_AGENT_BIN": harness.agent_binary(),
             "GRPCURL": harness.grpcurl_binary(),
-            "MXTALLY_QUICKSTART_DIR": str(self.dir),
+            "MXTALLY_QUICKSTART_DIR": str(self.dir / "quickstart"),
         }
         self.command = [str(harness.ROOT / "deploy/quickstart")]
 
@@ -198,6 +198,23 @@ class QuickstartTest(harness.EndToEndTest):
             self.assertRegex(done.stdout, pattern)
         self.assertIn(f'"window":"{WINDOW}"', done.stdout)
         self.assertRegex(done.stdout, r"to ask it again:\n\n  .*mxtally-server --database sqlite:")
+
+    def test_several_logs_and_a_log_of_nothing(self):
+        done = self.run_program([*self.command, *MONITOR, LOG, FAILED_LOG], env=self.environment)
+        self.assertIn("counts the same: 6327 sessions, 1241 of them TLS, 40 failed handshakes", done.stdout)
+        nothing = self.dir / "mail.log"
+        nothing.write_text("no log line\n")
+        done = self.run_program([*self.command, nothing], env=self.environment)
+        self.assertIn("counts the same: 0 sessions", done.stdout)
+        self.assertIn('{"window":"24h","group_by":["cipher"]}', done.stdout)
+
+    def test_loopback_sessions_are_asked_for_by_class(self):
+        log = self.dir / "mail.log"
+        log.write_text("Nov  2 04:02:01 mx1 postfix/smtpd[9]: connect from localhost[127.0.0.1]\n"
+                       "Nov  2 04:02:01 mx1 postfix/smtpd[9]: disconnect from localhost[127.0.0.1]\n")
+        done = self.run_program([*self.command, log], env=self.environment)
+        self.assertIn("counts the same: 1 sessions", done.stdout)
+        self.assertIn('"filter":{"peer_classes":["all"]}', done.stdout)
 
     def test_on_a_terminal_it_follows_until_ctrl_c(self):
         log = self.dir / "maillog-20131103"

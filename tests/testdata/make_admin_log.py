@@ -3,7 +3,8 @@
 
   maillog-20131103         one day of one busy host: 5927 sessions from outside,
                            1141 of them TLS, and 300 of a monitoring host
-  maillog-failed-20131103  one hour with 40 handshakes that failed
+  maillog-failed-20131103  an hour of the same host with 40 handshakes that failed; no
+                           process id is in both
 
 Lines follow the format strings of Postfix 2.8 with `smtpd_tls_loglevel = 1`:
 bare `disconnect from` lines, and a "setting up TLS connection" line for each
@@ -33,8 +34,8 @@ CIPHERS = [("AES256-SHA", 256, 300), ("ADH-AES256-SHA", 256, 170), ("RC4-SHA", 1
 # A process serves so many sessions, and ends when idle for so long (max_use, max_idle).
 SESSIONS_PER_PROCESS = 100
 IDLE_SECONDS = 100
-# Process ids come back quickly, so that one pid is several processes in a day.
-PID_FIRST, PID_LAST = 11800, 12000
+# So few process ids that one pid is several processes in a day.
+PIDS = 201
 
 # Text of peers that would end a session, or make it a failed one, if believed ...
 FORGED_ENDS = ["disconnect from y[198.51.100.9] ehlo=2 starttls=1 quit=1",
@@ -96,8 +97,9 @@ class Log:
 class Processes:
     """smtpd's processes: a session gets one that is idle, else a new one."""
 
-    def __init__(self):
-        self._next_pid = PID_FIRST
+    def __init__(self, first_pid):
+        self._pids = range(first_pid, first_pid + PIDS)
+        self._next = 0
         self._idle = []  # (free since, pid, sessions served)
         self._busy = []
 
@@ -111,8 +113,8 @@ class Processes:
             return pid, served
         in_use = {entry[1] for entry in self._busy}
         while True:
-            pid = self._next_pid
-            self._next_pid = pid + 1 if pid < PID_LAST else PID_FIRST
+            pid = self._pids[self._next % PIDS]
+            self._next += 1
             if pid not in in_use:
                 return pid, 0
 
@@ -123,11 +125,11 @@ class Processes:
 class Writer:
     """Turns session plans into lines."""
 
-    def __init__(self, dice, forgeries):
+    def __init__(self, dice, first_pid, forgeries):
         self.dice = dice
         self.forgeries = forgeries  # what hostile peers write
         self.log = Log()
-        self.processes = Processes()
+        self.processes = Processes(first_pid)
         self.messages = self.tls_messages = 0
 
     # --- names ---------------------------------------------------------------
@@ -341,7 +343,7 @@ def write_sessions(writer, dice, plans, seconds, monitor_every):
 
 def day():
     dice = Dice(20131103)
-    writer = Writer(dice, FORGED_ENDS)
+    writer = Writer(dice, 11800, FORGED_ENDS)
     plans = tls_plans(writer, dice, 513, CIPHERS) + plain_plans(writer, dice, 5927 - 1141)
     write_sessions(writer, dice, plans, DAY_SECONDS, DAY_SECONDS // 300)
     writer.noise(DAY_SECONDS, 90)
@@ -350,7 +352,7 @@ def day():
 
 def hour_with_failures():
     dice = Dice(20131104)
-    writer = Writer(dice, FORGED_ENDS + FORGED_STARTS)
+    writer = Writer(dice, 12100, FORGED_ENDS + FORGED_STARTS)
     plans = (tls_plans(writer, dice, 20, [("AES256-SHA", 256, 60), ("RC4-SHA", 128, 20)]) +
              plain_plans(writer, dice, 260) + failed_plans(writer, 40))
     write_sessions(writer, dice, plans, 3600, 0)
