@@ -1,7 +1,6 @@
 #include "agent/parser/framer.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/time/civil_time.h"
 
@@ -182,8 +181,7 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
 
 }  // namespace
 
-Framer::Framer(FramerOptions options, FramerState state)
-    : options_(std::move(options)), state_(std::move(state)) {}
+Framer::Framer(FramerOptions options, FramerState state) : options_(options), state_(state) {}
 
 bool Framer::Split(std::string_view line, FramedLine& frame) {
   // After a crash a file system may leave zeros before the next good line.

@@ -316,12 +316,13 @@ v1::LogStatus LogPipelineImpl::Status() const {
 absl::StatusOr<std::unique_ptr<LogPipeline>> LogPipeline::Open(
     LogPipelineOptions options, std::optional<agent::v1::LogCheckpoint> checkpoint,
     std::optional<v1::Cut> stored, bool same_database) {
-  auto pipeline = std::make_unique<LogPipelineImpl>(std::move(options), stored);
-  const bool known = checkpoint.has_value() || stored.has_value();
+  const bool is_stored = stored.has_value();
+  const bool known = checkpoint.has_value() || is_stored;
+  auto pipeline = std::make_unique<LogPipelineImpl>(std::move(options), std::move(stored));
   absl::Status opened;
-  if (checkpoint && checkpoint->has_first_met_time() && !stored) {
+  if (checkpoint && checkpoint->has_first_met_time() && !is_stored) {
     opened = pipeline->OpenAsFirstMet(*checkpoint);
-  } else if (checkpoint && stored && same_database) {
+  } else if (checkpoint && is_stored && same_database) {
     opened = pipeline->OpenAtCheckpoint(*checkpoint);
   } else {
     opened = pipeline->OpenAtBeginning(/*from_oldest=*/known);

@@ -16,11 +16,12 @@ FleetService::FleetService(const Store& store, FleetServiceOptions options)
 grpc::ServerUnaryReactor* FleetService::ListHosts(grpc::CallbackServerContext* context,
                                                   const v1::ListHostsRequest* request,
                                                   v1::ListHostsResponse* response) {
-  return pool_.Run(context, [this, request, response](const QueryGuard& guard) {
+  return pool_.Run(context, [this, request, response](const QueryGuard& guard) -> absl::Status {
     absl::StatusOr<v1::ListHostsResponse> answer =
         AnswerListHosts(store_, *request, now_(), connected_, guard);
-    if (answer.ok()) *response = *std::move(answer);
-    return answer.status();
+    if (!answer.ok()) return answer.status();
+    *response = *std::move(answer);
+    return absl::OkStatus();
   });
 }
 

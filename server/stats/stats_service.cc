@@ -13,11 +13,12 @@ StatsService::StatsService(const Store& store, StatsServiceOptions options)
 grpc::ServerUnaryReactor* StatsService::GetTlsStats(grpc::CallbackServerContext* context,
                                                     const v1::GetTlsStatsRequest* request,
                                                     v1::GetTlsStatsResponse* response) {
-  return pool_.Run(context, [this, request, response](const QueryGuard& guard) {
+  return pool_.Run(context, [this, request, response](const QueryGuard& guard) -> absl::Status {
     absl::StatusOr<v1::GetTlsStatsResponse> answer =
         AnswerTlsStats(store_, *request, now_(), guard);
-    if (answer.ok()) *response = *std::move(answer);
-    return answer.status();
+    if (!answer.ok()) return answer.status();
+    *response = *std::move(answer);
+    return absl::OkStatus();
   });
 }
 

@@ -33,7 +33,7 @@ google::protobuf::Timestamp Stamp(const std::string& clock) {
   return stamp;
 }
 
-HostCoverage::Log Log(std::vector<std::pair<std::string, std::string>> covered,
+HostCoverage::Log Log(const std::vector<std::pair<std::string, std::string>>& covered,
                       const std::string& caught_up = "", const std::string& name = "mail.log") {
   HostCoverage::Log log;
   log.log = name;
@@ -340,6 +340,7 @@ TEST_F(CompletenessTest, AskedHostThatIsNotKnownMakesIncomplete) {
 
 TEST_F(CompletenessTest, ListsAndReasonsAreBounded) {
   std::vector<HostCoverage> hosts;
+  hosts.reserve(3000);
   for (int i = 0; i < 3000; ++i) {
     hosts.push_back(Host(absl::StrCat("mx", i), {Log({{"00:00", "09:00"}})}));
   }

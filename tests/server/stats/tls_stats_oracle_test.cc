@@ -261,6 +261,7 @@ TEST_F(TlsStatsOracleTest, RandomRequestsAreAnsweredAsPlainLoopsAnswerThem) {
   printf("MXTALLY_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
   Dice dice(seed);
   std::vector<v1::SessionRecord> sessions;
+  sessions.reserve(kSessions);
   for (int i = 0; i < kSessions; ++i) sessions.push_back(RandomSession(dice, i));
   Store(sessions);
   if (HasFatalFailure()) return;

@@ -36,7 +36,7 @@ class TlsStatsTest : public testing::Test {
     return response.ok() ? *response : v1::GetTlsStatsResponse();
   }
   // Answers each query with these rows.
-  void Hold(std::vector<StatsRow> rows) {
+  void Hold(const std::vector<StatsRow>& rows) {
     store_.query_stats = [rows](const StatsQuery&, const QueryGuard&) {
       StatsResult result;
       result.rows = rows;
