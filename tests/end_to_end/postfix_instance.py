@@ -17,7 +17,7 @@ SERVICES = {
     "submission": "-o syslog_name=postfix/submission",
     "smtps": "-o syslog_name=postfix/smtps -o smtpd_tls_wrappermode=yes",
     # Gives up on silent clients at once.
-    "impatient": "-o syslog_name=postfix/impatient -o smtpd_timeout=1s -o smtpd_starttls_timeout=1s",
+    "impatient": "-o syslog_name=postfix/impatient -o smtpd_timeout=2s -o smtpd_starttls_timeout=2s",
 }
 
 MAIN_CF = """
