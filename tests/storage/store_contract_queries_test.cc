@@ -353,6 +353,7 @@ TEST_P(StoreQueriesTest, WaitForAReaderHonoursTheGuard) {
 TEST_P(StoreQueriesTest, QueriesSeeWholeTransactionsWhileOthersCommit) {
   std::atomic<bool> stop = false;
   std::vector<std::thread> readers;
+  readers.reserve(3);
   for (int i = 0; i < 3; ++i) {
     readers.emplace_back([&] {
       StatsQuery query = Window("2026-11-01T23:00:00Z", "2026-11-03T01:00:00Z");

@@ -13,8 +13,6 @@
 namespace mxtally {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::Pair;
 
 class StoreContractTest : public StoreTest {};

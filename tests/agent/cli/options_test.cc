@@ -78,11 +78,13 @@ TEST_F(OptionsTest, ExcludedPeersAreRead) {
 }
 
 TEST_F(OptionsTest, EnvironmentStandsInForOptions) {
+  // This program has one thread.  NOLINTBEGIN(concurrency-mt-unsafe)
   setenv("MXTALLY_SERVER", "localhost:1", 1);
   setenv("MXTALLY_LOG", "a,b", 1);
   const CommandLine command = Parse({"--once"});
   unsetenv("MXTALLY_SERVER");
   unsetenv("MXTALLY_LOG");
+  // NOLINTEND(concurrency-mt-unsafe)
   ASSERT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
   EXPECT_EQ(std::get<RunOptions>(command).server, "localhost:1");
   EXPECT_THAT(std::get<RunOptions>(command).logs, ElementsAre("a", "b"));

@@ -40,6 +40,7 @@ class FramerTest : public testing::Test {
 
   static std::vector<std::string> TimesOf(Framer framer, const std::vector<std::string>& stamps) {
     std::vector<std::string> times;
+    times.reserve(stamps.size());
     for (const std::string& stamp : stamps) times.push_back(TimeOf(framer, stamp));
     return times;
   }

@@ -11,8 +11,6 @@ namespace {
 
 using testing::Contains;
 using testing::ElementsAre;
-using testing::IsEmpty;
-using testing::Not;
 
 TEST_F(DeliveryTest, HelloTellsWhoTheAgentIs) {
   Session(1);

@@ -31,13 +31,13 @@ constexpr int kHosts = 20;
 void Check(const absl::Status& status) {
   if (status.ok()) return;
   absl::FPrintF(stderr, "%s\n", status.ToString());
-  std::exit(1);
+  std::exit(1);  // NOLINT(concurrency-mt-unsafe): there is one thread.
 }
 
 void Check(sqlite3* db, int code) {
   if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return;
   absl::FPrintF(stderr, "%s\n", sqlite3_errmsg(db));
-  std::exit(1);
+  std::exit(1);  // NOLINT(concurrency-mt-unsafe): there is one thread.
 }
 
 double CpuSeconds() {
