@@ -13,7 +13,7 @@
 
 int main(int argc, char** argv) {
   mxtally::CommandLine command = mxtally::ParseCommandLine(
-      std::vector<std::string>(argv + 1, argv + argc), std::cout, std::cerr);
+      std::vector<std::string>(argv + 1, argv + argc), environ, std::cout, std::cerr);
   if (const auto* run = std::get_if<mxtally::RunOptions>(&command)) return mxtally::Run(*run);
   if (auto* scan = std::get_if<mxtally::ScanOptions>(&command)) {
     scan->show_progress = isatty(STDERR_FILENO) != 0;

@@ -10,12 +10,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "daemon/options/option_set.h"
+#include "daemon/options/values.h"
 
 namespace mxtally {
 namespace {
 
-constexpr int kBadUsage = 2;
 constexpr size_t kHostBytesMax = 255;
 
 // Words as they were given; what they mean is checked after all are read.
@@ -43,94 +43,69 @@ bool IsHostName(const std::string& name) {
   });
 }
 
-absl::Status Wrong(const std::string& option, const std::string& expected,
-                   const std::string& found) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(option, ": expected ", expected, ", found \"", found, "\""));
-}
-
 absl::StatusOr<absl::Time> ParseReferenceTime(const std::string& text, absl::TimeZone zone) {
   absl::Time time;
   for (const char* format : {"%Y-%m-%d%ET%H:%M:%E*S%Ez", "%Y-%m-%d%ET%H:%M:%E*S", "%Y-%m-%d"}) {
     if (absl::ParseTime(format, text, zone, &time, nullptr)) return time;
   }
-  return Wrong("--reference-time", "a time like 2026-11-01T04:00:00Z or 2026-11-01", text);
+  return WrongValue("a time like 2026-11-01T04:00:00Z or 2026-11-01", text);
 }
 
-absl::StatusOr<RunOptions> CheckRunWords(RunWords words) {
+// The one place where the options of `run` are defined.
+void DefineRunOptions(OptionSet& set, RunWords& words) {
+  set.Text("server", "HOST:PORT", "Where the server listens", words.server);
+  set.List("log", "PATH_OR_GLOB", "Log to follow, or a pattern for several", words.logs);
+  set.Text("state-dir", "DIR", "Where the checkpoint is kept", words.state_dir);
+  set.Text("host", "NAME", "Name of this host in the records (default: its own)", words.host);
+  set.Text("time-zone", "ZONE", "Zone of stamps that name none (default: the system's)",
+           words.time_zone);
+  set.Text("reference-time", "TIME",
+           "Stamps without a year are at most a day after this (default: the files' own dates)",
+           words.reference_time);
+  set.List("exclude-peer", "CIDR_OR_DOMAIN", "Peer to count apart, such as a monitoring host",
+           words.exclude_peers);
+  set.Flag("plaintext", "Permit records to leave this machine without encryption", words.plaintext);
+  set.Flag("once", "Read to the end, deliver everything, and exit", words.once);
+}
+
+// What the words mean; what cannot be is rejected.
+RunOptions CheckRunWords(RunWords words, OptionSet& set) {
   RunOptions options;
-  if (words.server.empty()) {
-    return absl::InvalidArgumentError("--server: expected HOST:PORT, found nothing");
+  const absl::StatusOr<ServerAddress> address = ParseServerAddress(words.server);
+  if (!address.ok()) {
+    set.Reject("server", address.status());
+  } else if (!words.plaintext && !IsLoopback(address->host)) {
+    set.Reject("server",
+               "a loopback address, or --plaintext to send records over the network without "
+               "encryption",
+               words.server);
   }
-  absl::StatusOr<ServerAddress> address = ParseServerAddress(words.server);
-  if (!address.ok()) return address.status();
-  if (!words.plaintext && !IsLoopback(address->host)) {
-    return Wrong("--server",
-                 "a loopback address, or --plaintext to send records over the network without "
-                 "encryption",
-                 words.server);
-  }
-  if (words.logs.empty()) {
-    return absl::InvalidArgumentError("--log: expected a path or a pattern, found nothing");
-  }
+  if (words.logs.empty()) set.Reject("log", "a path or a pattern", "");
   options.host = words.host.empty() ? SystemHostName() : absl::AsciiStrToLower(words.host);
-  if (!IsHostName(options.host)) {
-    return Wrong("--host", "at most 255 of [a-z0-9._-]", options.host);
-  }
+  if (!IsHostName(options.host)) set.Reject("host", "at most 255 of [a-z0-9._-]", options.host);
   options.time_zone = absl::LocalTimeZone();
   if (!words.time_zone.empty() && !absl::LoadTimeZone(words.time_zone, &options.time_zone)) {
-    return Wrong("--time-zone", "a zone like UTC or Europe/Amsterdam", words.time_zone);
+    set.Reject("time-zone", "a zone like UTC or Europe/Amsterdam", words.time_zone);
   }
   if (!words.reference_time.empty()) {
     absl::StatusOr<absl::Time> time = ParseReferenceTime(words.reference_time, options.time_zone);
-    if (!time.ok()) return time.status();
-    options.reference_time = *time;
+    if (time.ok()) {
+      options.reference_time = *time;
+    } else {
+      set.Reject("reference-time", time.status());
+    }
   }
   absl::StatusOr<PeerClassifier> peers = PeerClassifier::Create(words.exclude_peers);
-  if (!peers.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--exclude-peer: ", peers.status().message()));
+  if (peers.ok()) {
+    options.peers = *std::move(peers);
+  } else {
+    set.Reject("exclude-peer", peers.status());
   }
-  options.peers = *std::move(peers);
   options.server = std::move(words.server);
   options.logs = std::move(words.logs);
   options.state_dir = std::move(words.state_dir);
   options.once = words.once;
   return options;
-}
-
-void AddRunOptions(CLI::App& run, RunWords& words) {
-  run.add_option("--server", words.server, "Where the server listens")
-      ->type_name("HOST:PORT")
-      ->envname("MXTALLY_SERVER");
-  run.add_option("--log", words.logs, "Log to follow, or a pattern for several; repeatable")
-      ->type_name("PATH_OR_GLOB")
-      ->delimiter(',')
-      ->envname("MXTALLY_LOG");
-  run.add_option("--state-dir", words.state_dir, "Where the checkpoint is kept")
-      ->type_name("DIR")
-      ->capture_default_str()
-      ->envname("MXTALLY_STATE_DIR");
-  run.add_option("--host", words.host, "Name of this host in the records (default: its own)")
-      ->type_name("NAME")
-      ->envname("MXTALLY_HOST");
-  run.add_option("--time-zone", words.time_zone,
-                 "Zone of stamps that name none (default: the system's)")
-      ->type_name("ZONE")
-      ->envname("MXTALLY_TIME_ZONE");
-  run.add_option("--reference-time", words.reference_time,
-                 "Stamps without a year are at most a day after this "
-                 "(default: the files' own dates)")
-      ->type_name("TIME")
-      ->envname("MXTALLY_REFERENCE_TIME");
-  run.add_option("--exclude-peer", words.exclude_peers,
-                 "Peer to count apart, such as a monitoring host; repeatable")
-      ->type_name("CIDR_OR_DOMAIN")
-      ->delimiter(',')
-      ->envname("MXTALLY_EXCLUDE_PEER");
-  run.add_flag("--plaintext", words.plaintext,
-               "Permit records to leave this machine without encryption")
-      ->envname("MXTALLY_PLAINTEXT");
-  run.add_flag("--once", words.once, "Read to the end, deliver everything, and exit");
 }
 
 void AddScanOptions(CLI::App& scan, ScanOptions& options) {
@@ -161,7 +136,7 @@ void AddScanOptions(CLI::App& scan, ScanOptions& options) {
 // Whether the first word leaves no doubt that it is about the whole program.
 bool NamesCommand(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* word : {"run", "scan", "-h", "--help", "--version"}) {
+  for (const char* word : {"run", "scan", "check", "-h", "--help", "--version"}) {
     if (words.front() == word) return true;
   }
   return false;
@@ -187,7 +162,7 @@ absl::StatusOr<ServerAddress> ParseServerAddress(const std::string& text) {
                             return !absl::ascii_isgraph(c) || c == '/';
                           });
   if (wrong_host || address.port < 1 || address.port > 65'535) {
-    return Wrong("--server", "HOST:PORT", text);
+    return WrongValue("HOST:PORT", text);
   }
   return address;
 }
@@ -198,7 +173,8 @@ bool IsLoopback(const std::string& host) {
          absl::c_all_of(host, [](char c) { return absl::ascii_isdigit(c) || c == '.'; });
 }
 
-CommandLine ParseCommandLine(std::vector<std::string> words, std::ostream& out, std::ostream& err) {
+CommandLine ParseCommandLine(std::vector<std::string> words, char* const* environment,
+                             std::ostream& out, std::ostream& err) {
   if (!NamesCommand(words)) words.insert(words.begin(), "run");
 
   CLI::App app("Counts the encryption of SMTP sessions from this host's mail log.",
@@ -206,26 +182,41 @@ CommandLine ParseCommandLine(std::vector<std::string> words, std::ostream& out, 
   app.set_version_flag("--version", "mxtally-agent " MXTALLY_VERSION);
   app.require_subcommand(1);
   RunWords run_words;
+  OptionSet run_set("MXTALLY_AGENT_");
+  DefineRunOptions(run_set, run_words);
   CLI::App& run = *app.add_subcommand("run", "Follow logs and send their sessions (the default)");
-  AddRunOptions(run, run_words);
+  run_set.AddTo(run);
   ScanOptions scan_options;
   CLI::App& scan = *app.add_subcommand("scan", "Report on log files, with no server");
   AddScanOptions(scan, scan_options);
+  CLI::App& check = *app.add_subcommand(
+      "check", "Say what is wrong with the configuration of run; exit 0 if nothing is");
+  run_set.AddTo(check);
 
   try {
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
     app.parse(std::move(words));
+  } catch (const CLI::CallForHelp& help) {
+    // Of the whole program: with the options that need no command.
+    if (app.get_subcommands().empty())
+      out << app.help() << "\n" << run.help();
+    else
+      app.exit(help, out, err);
+    return 0;
   } catch (const CLI::ParseError& error) {
-    // Help and version are "errors" with exit code 0.
-    return app.exit(error, out, err) == 0 ? 0 : kBadUsage;
+    // The version is an "error" with exit code 0.
+    return app.exit(error, out, err) == 0 ? 0 : OptionSet::kBadUsage;
   }
   if (scan) return scan_options;
-  absl::StatusOr<RunOptions> options = CheckRunWords(std::move(run_words));
-  if (!options.ok()) {
-    err << options.status().message() << "\nRun with --help for more information.\n";
-    return kBadUsage;
+  run_set.Read(environment);
+  RunOptions options = CheckRunWords(std::move(run_words), run_set);
+  if (!run_set.ok()) {
+    err << run_set.errors();
+    return run_set.exit_status();
   }
-  return *std::move(options);
+  if (!check) return options;
+  out << (run_set.config_path().empty() ? "options" : run_set.config_path()) << ": good\n";
+  return 0;
 }
 
 }  // namespace mxtally

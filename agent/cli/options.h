@@ -1,4 +1,6 @@
-// The command line and the environment of mxtally-agent.
+// The options of mxtally-agent, on the command line, in the environment and in
+// the configuration file.  To add one of `run`, see RunWords in options.cc and
+// daemon/options/option_set.h.
 
 #ifndef MXTALLY_AGENT_CLI_OPTIONS_H_
 #define MXTALLY_AGENT_CLI_OPTIONS_H_
@@ -28,12 +30,16 @@ struct RunOptions {
 };
 
 // A command to carry out, or the exit status of one that is done: 0 after
-// --help and --version, 2 for wrong usage.
+// --help, --version and a `check` that found nothing, 2 for wrong usage, 78 for
+// a wrong configuration file.
 using CommandLine = std::variant<RunOptions, ScanOptions, int>;
 
-// Reads the words after the program's name.  Tells on `out` what was asked for,
-// on `err` which option is wrong, what was expected and what was found.
-CommandLine ParseCommandLine(std::vector<std::string> words, std::ostream& out, std::ostream& err);
+// Reads the words after the program's name, the environment ("NAME=VALUE", up
+// to a null pointer), and the configuration file that they name.  Tells on
+// `out` what was asked for, on `err` everything that is wrong, what was
+// expected and what was found.
+CommandLine ParseCommandLine(std::vector<std::string> words, char* const* environment,
+                             std::ostream& out, std::ostream& err);
 
 // Host and port of "mx.example.org:4625" or "[::1]:4625".
 struct ServerAddress {

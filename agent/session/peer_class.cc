@@ -127,7 +127,7 @@ absl::StatusOr<PeerClassifier> PeerClassifier::Create(const std::vector<std::str
         const int bits_before = is_ipv4 ? kMappedBits : 0;
         if (!length.has_value() || *length > kAddressBits - bits_before) {
           return absl::InvalidArgumentError(
-              absl::StrCat("excluded peer \"", entry, "\": bad prefix length"));
+              absl::StrCat("expected an address, a network or a domain, found \"", entry, "\""));
         }
         network.prefix_length = bits_before + *length;
       }
@@ -141,8 +141,8 @@ absl::StatusOr<PeerClassifier> PeerClassifier::Create(const std::vector<std::str
     std::string domain = absl::AsciiStrToLower(entry);
     if (domain.ends_with('.')) domain.pop_back();
     if (!IsDomain(std::string_view(domain).substr(domain.starts_with('.') ? 1 : 0))) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "excluded peer \"", entry, "\": expected an address, a network or a domain"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected an address, a network or a domain, found \"", entry, "\""));
     }
     normalized.push_back(domain);
     classifier.domains_.push_back(std::move(domain));

@@ -185,8 +185,8 @@ class QuickstartTest(harness.EndToEndTest):
         super().setUp()
         self.environment = {
             **os.environ,
-            "MXTALLY_SERVER_BIN": harness.server_binary(),
-            "MXTALLY_AGENT_BIN": harness.agent_binary(),
+            "MXTALLY_TEST_SERVER": harness.server_binary(),
+            "MXTALLY_TEST_AGENT": harness.agent_binary(),
             "GRPCURL": harness.grpcurl_binary(),
             "MXTALLY_QUICKSTART_DIR": str(self.dir / "quickstart"),
         }

@@ -5,7 +5,7 @@ its own and on ports the system picks.  Everything started is killed when the
 test ends, however it ends; the error output of what was started is shown when
 it fails.  Nothing leaves loopback.
 
-Programs come from MXTALLY_SERVER_BIN, MXTALLY_AGENT_BIN and GRPCURL.
+Programs come from MXTALLY_TEST_SERVER, MXTALLY_TEST_AGENT and GRPCURL.
 """
 
 import ctypes
@@ -48,11 +48,11 @@ def program(variable, *fallbacks):
 
 
 def server_binary():
-    return program("MXTALLY_SERVER_BIN", ROOT / "build/release/server/mxtally-server")
+    return program("MXTALLY_TEST_SERVER", ROOT / "build/release/server/mxtally-server")
 
 
 def agent_binary():
-    return program("MXTALLY_AGENT_BIN", ROOT / "build/release/agent/mxtally-agent")
+    return program("MXTALLY_TEST_AGENT", ROOT / "build/release/agent/mxtally-agent")
 
 
 def grpcurl_binary():

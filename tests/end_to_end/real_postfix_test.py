@@ -144,6 +144,6 @@ class RealPostfixTest(harness.EndToEndTest):
 
 if __name__ == "__main__":
     if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_SERVER_BIN,MXTALLY_AGENT_BIN,GRPCURL,PATH",
+        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
                            sys.executable, "-B", *sys.argv])
     harness.main()

@@ -1,6 +1,7 @@
 #include "agent/cli/options.h"
 
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 
 #include "gmock/gmock.h"
@@ -17,7 +18,10 @@ class OptionsTest : public testing::Test {
   CommandLine Parse(std::vector<std::string> words) {
     out_.str("");
     err_.str("");
-    return ParseCommandLine(std::move(words), out_, err_);
+    std::vector<char*> environment;
+    for (std::string& variable : environment_) environment.push_back(variable.data());
+    environment.push_back(nullptr);
+    return ParseCommandLine(std::move(words), environment.data(), out_, err_);
   }
   RunOptions ParseRun(std::vector<std::string> words) {
     words.insert(words.end(), {"--server", "127.0.0.1:4625", "--log", "mail.log"});
@@ -33,6 +37,7 @@ class OptionsTest : public testing::Test {
     EXPECT_THAT(err_.str(), HasSubstr(message));
   }
 
+  std::vector<std::string> environment_;
   std::ostringstream out_;
   std::ostringstream err_;
 };
@@ -78,13 +83,8 @@ TEST_F(OptionsTest, ExcludedPeersAreRead) {
 }
 
 TEST_F(OptionsTest, EnvironmentStandsInForOptions) {
-  // This program has one thread.  NOLINTBEGIN(concurrency-mt-unsafe)
-  setenv("MXTALLY_SERVER", "localhost:1", 1);
-  setenv("MXTALLY_LOG", "a,b", 1);
+  environment_ = {"MXTALLY_AGENT_SERVER=localhost:1", "MXTALLY_AGENT_LOG=a,b"};
   const CommandLine command = Parse({"--once"});
-  unsetenv("MXTALLY_SERVER");
-  unsetenv("MXTALLY_LOG");
-  // NOLINTEND(concurrency-mt-unsafe)
   ASSERT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
   EXPECT_EQ(std::get<RunOptions>(command).server, "localhost:1");
   EXPECT_THAT(std::get<RunOptions>(command).logs, ElementsAre("a", "b"));
@@ -120,6 +120,39 @@ TEST_F(OptionsTest, WrongUsageNamesTheOptionAndWhatWasExpectedAndFound) {
                  "--exclude-peer: ");
   ExpectBadUsage({"--frobnicate"}, "--frobnicate");
   ExpectBadUsage({"frobnicate"}, "frobnicate");
+}
+
+TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
+  const std::string path = testing::TempDir() + "options_test_agent.toml";
+  std::ofstream(path) << "server = \"mx.example.org:4625\"\n"
+                         "sever = \"localhost:4625\"\n"
+                         "host = \"a b\"\n"
+                         "exclude-peer = [\"192.0.2.1\", \"1.2.3.4/99\"]\n"
+                         "time-zone = \"Mars\"\n"
+                         "reference-time = \"soon\"\n";
+  for (const char* command : {"check", "run"}) {
+    const CommandLine checked = Parse({command, "--config", path});
+    ASSERT_TRUE(std::holds_alternative<int>(checked));
+    EXPECT_EQ(std::get<int>(checked), 78);
+    for (const char* error :
+         {":1: server: expected a loopback address", ":2: sever: expected one of server, log",
+          ":3: host: expected at most 255 of [a-z0-9._-], found \"a b\"",
+          ":4: exclude-peer: expected an address, a network or a domain, found \"1.2.3.4/99\"",
+          ":5: time-zone: expected a zone like", ":6: reference-time: expected a time like",
+          ": log: expected a path or a pattern, found nothing"}) {
+      EXPECT_THAT(err_.str(), HasSubstr(path + error));
+    }
+  }
+}
+
+TEST_F(OptionsTest, CheckOfAGoodFileEndsWith0) {
+  const std::string path = testing::TempDir() + "options_test_agent.toml";
+  std::ofstream(path) << "server = \"localhost:4625\"\nlog = [\"/var/log/mail.log\"]\n";
+  EXPECT_EQ(std::get<int>(Parse({"check", "--config", path})), 0);
+  EXPECT_EQ(out_.str(), path + ": good\n");
+  const CommandLine command = Parse({"--config", path});
+  ASSERT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
+  EXPECT_THAT(std::get<RunOptions>(command).logs, ElementsAre("/var/log/mail.log"));
 }
 
 TEST_F(OptionsTest, HelpAndVersionAreNoErrors) {

@@ -1,4 +1,4 @@
-#include "server/test_kill.h"
+#include "server/program/test_kill.h"
 
 #include <signal.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "server/incident_log.h"
+#include "server/program/incident_log.h"
 
 #include <spdlog/spdlog.h>
 

@@ -1,8 +1,8 @@
 // A failpoint for end-to-end tests, set by the environment variable
 // MXTALLY_TEST_KILL: the server kills itself where a crash hurts most.
 
-#ifndef MXTALLY_SERVER_TEST_KILL_H_
-#define MXTALLY_SERVER_TEST_KILL_H_
+#ifndef MXTALLY_SERVER_PROGRAM_TEST_KILL_H_
+#define MXTALLY_SERVER_PROGRAM_TEST_KILL_H_
 
 #include <functional>
 
@@ -18,4 +18,4 @@ absl::StatusOr<std::function<void()>> ParseTestKill(absl::string_view spec);
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_SERVER_TEST_KILL_H_
+#endif  // MXTALLY_SERVER_PROGRAM_TEST_KILL_H_

@@ -1,8 +1,8 @@
 // Writes what ingest reports to the log.  A kind of line comes at most every
 // ten seconds, with the number of those left out.  Thread-safe.
 
-#ifndef MXTALLY_SERVER_INCIDENT_LOG_H_
-#define MXTALLY_SERVER_INCIDENT_LOG_H_
+#ifndef MXTALLY_SERVER_PROGRAM_INCIDENT_LOG_H_
+#define MXTALLY_SERVER_PROGRAM_INCIDENT_LOG_H_
 
 #include <chrono>
 #include <cstdint>
@@ -39,4 +39,4 @@ class IncidentLog final : public IngestObserver {
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_SERVER_INCIDENT_LOG_H_
+#endif  // MXTALLY_SERVER_PROGRAM_INCIDENT_LOG_H_

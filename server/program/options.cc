@@ -1,0 +1,115 @@
+#include "server/program/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "daemon/options/option_set.h"
+#include "daemon/options/values.h"
+#include "server/program/test_kill.h"
+#include "storage/open.h"
+
+namespace mxtally {
+namespace {
+
+// The one place where the options of `serve` are defined.
+void DefineServeOptions(OptionSet& set, ServerOptions& options) {
+  set.Value("listen", "ADDR:PORT", "Where gRPC listens; port 0 picks a free one", options.listen,
+            ParseListenAddress, options.listen.ToString());
+  set.Value("http-listen", "ADDR:PORT", "Where /metrics, /healthz and /readyz are served",
+            options.http_listen, ParseListenAddress, options.http_listen.ToString());
+  set.Text("database", "URL", "Where sessions are kept: sqlite:PATH; created when missing",
+           options.database);
+  set.Flag("plaintext", "Let other machines connect, although nothing is encrypted",
+           options.plaintext);
+}
+
+// What cannot be is rejected.
+void CheckServeOptions(OptionSet& set, const ServerOptions& options) {
+  if (options.database.empty()) {
+    set.Reject("database", "sqlite:PATH, such as sqlite:/var/lib/mxtally/mxtally.db", "");
+  } else if (absl::Status s = CheckStoreUrl(options.database); !s.ok()) {
+    set.Reject("database", s);
+  }
+  const auto check_listen = [&](const std::string& name, const ListenAddress& address) {
+    if (options.plaintext || address.IsLoopback()) return;
+    set.Reject(name,
+               "a loopback address, or --plaintext if the network is trusted: other machines "
+               "could connect, and nothing would be encrypted",
+               address.ToString());
+  };
+  check_listen("listen", options.listen);
+  check_listen("http-listen", options.http_listen);
+}
+
+absl::Status ReadTestKill(char* const* environment, ServerOptions& options) {
+  constexpr absl::string_view kVariable = "MXTALLY_TEST_KILL=";
+  for (char* const* entry = environment; *entry != nullptr; ++entry) {
+    if (!absl::StartsWith(*entry, kVariable)) continue;
+    absl::StatusOr<std::function<void()>> kill = ParseTestKill(*entry + kVariable.size());
+    if (!kill.ok()) return kill.status();
+    options.after_commit = *std::move(kill);
+  }
+  return absl::OkStatus();
+}
+
+// Whether the first word leaves no doubt that it is about the whole program.
+bool NamesCommand(const std::vector<std::string>& words) {
+  if (words.empty()) return false;
+  for (const char* word : {"serve", "check", "-h", "--help", "--version"}) {
+    if (words.front() == word) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(std::vector<std::string> words, char* const* environment,
+                             std::ostream& out, std::ostream& err) {
+  if (!NamesCommand(words)) words.insert(words.begin(), "serve");
+
+  CLI::App app("Stores SMTP sessions from agents and answers how much of the mail is encrypted.",
+               "mxtally-server");
+  app.set_version_flag("--version", "mxtally-server " MXTALLY_VERSION);
+  app.require_subcommand(1);
+  ServerOptions options;
+  options.version = MXTALLY_VERSION;
+  OptionSet set("MXTALLY_SERVER_");
+  DefineServeOptions(set, options);
+  CLI::App& serve = *app.add_subcommand("serve", "Serve until SIGTERM or SIGINT (the default)");
+  set.AddTo(serve);
+  CLI::App& check = *app.add_subcommand(
+      "check", "Say what is wrong with the configuration of serve; exit 0 if nothing is");
+  set.AddTo(check);
+
+  try {
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
+    app.parse(std::move(words));
+  } catch (const CLI::CallForHelp& help) {
+    // Of the whole program: with the options that need no command.
+    if (app.get_subcommands().empty())
+      out << app.help() << "\n" << serve.help();
+    else
+      app.exit(help, out, err);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    // The version is an "error" with exit code 0.
+    return app.exit(error, out, err) == 0 ? 0 : OptionSet::kBadUsage;
+  }
+  set.Read(environment);
+  CheckServeOptions(set, options);
+  const absl::Status kill = ReadTestKill(environment, options);
+  if (!kill.ok()) err << kill.message() << "\n";
+  if (!set.ok()) {
+    err << set.errors();
+    return set.exit_status();
+  }
+  if (!kill.ok()) return OptionSet::kBadUsage;
+  if (!check) return options;
+  out << (set.config_path().empty() ? "options" : set.config_path()) << ": good\n";
+  return 0;
+}
+
+}  // namespace mxtally
