@@ -64,9 +64,10 @@ struct HostBatch {
 struct BatchOutcome {
   int64_t inserted = 0;
   int64_t replaced = 0;
-  // Same key, same or lower rank: nothing changed.
+  // Known already, or a lower rank: nothing changed.
   int64_t duplicates = 0;
-  // Same key and rank, different facts: the first was kept.
+  // Same key and rank, different facts: the first was kept.  Also a session
+  // without a certain rank whose key is another's.
   int64_t key_conflicts = 0;
   // The day is sealed: acknowledged, not counted.
   int64_t sealed = 0;
@@ -148,8 +149,9 @@ class Store {
   // Names this database; a new one for each created.
   virtual const std::string& database_id() const = 0;
 
-  // Commits batches, in order, in one transaction.  Durable when it returns OK;
-  // nothing has changed when it does not.
+  // Commits batches, in order, in one transaction; the sessions of a batch in
+  // the order of their keys, those of one key as they stand.  Durable when it
+  // returns OK; nothing has changed when it does not.
   //   RESOURCE_EXHAUSTED  disk full: try again later
   //   DATA_LOSS           the database is damaged: stop and alert
   virtual absl::StatusOr<std::vector<BatchOutcome>> Commit(absl::Span<const HostBatch> batches) = 0;

@@ -128,15 +128,24 @@ void SessionWriter::PutExisting(const Row& row, BatchOutcome& outcome) {
   if (certain && row.rank > stored->rank) {
     Replace(row, *stored, outcome);
     ++outcome.replaced;
-  } else if (certain && row.rank == stored->rank && row.facts_hash != stored->facts_hash) {
+  } else if (row.facts_hash == stored->facts_hash || (certain && row.rank < stored->rank) ||
+             (!certain && IsStoredUnderAnyOrdinal(row))) {
+    ++outcome.duplicates;
+  } else {
     ++outcome.key_conflicts;
     if (stored->key_conflict) return;
     const v1::SessionKey& key = row.record->key();
     mark_conflict_.Run(row.host_id, row.stamp_ns, key.tag(), key.ordinal(), key.key_version());
     rollups_.AddCounts(row.host_id, row.hour, {.key_conflicts = 1});
-  } else {
-    ++outcome.duplicates;
   }
+}
+
+bool SessionWriter::IsStoredUnderAnyOrdinal(const Row& row) {
+  const v1::SessionKey& key = row.record->key();
+  select_facts_.Query(row.host_id, row.stamp_ns, key.tag(), key.key_version(), row.facts_hash);
+  const bool stored = select_facts_.Step();
+  select_facts_.Reset();
+  return stored;
 }
 
 std::optional<SessionWriter::Stored> SessionWriter::Find(const Row& row) {

@@ -5,10 +5,11 @@
 //   higher rank                  replaces
 //   same rank, other facts       key conflict; the first is kept, the session
 //                                is marked, once
-//   same rank and facts, lower   duplicate
-//   rank, or no certain rank
+//   same facts, or lower rank    duplicate
 // A record with `lines_used` 0 has no certain rank: its key's ordinal may be
-// too low, so it never replaces and never conflicts.
+// too low, so it never replaces.  With other facts than the session of its key
+// it is one of the stamp and tag under another ordinal, or else not stored at
+// all: a key conflict.
 
 #ifndef MXTALLY_STORAGE_SQLITE_SESSION_WRITER_H_
 #define MXTALLY_STORAGE_SQLITE_SESSION_WRITER_H_
@@ -64,6 +65,8 @@ class SessionWriter {
   void Count(const Row& row, const Counted& counted, BatchOutcome& outcome);
   void TakeBack(const Row& row, const Stored& stored);
   void PutExisting(const Row& row, BatchOutcome& outcome);
+  // Whether a session of this stamp and tag has these facts, whatever its ordinal.
+  bool IsStoredUnderAnyOrdinal(const Row& row);
   std::optional<Stored> Find(const Row& row);
   void Replace(const Row& row, const Stored& stored, BatchOutcome& outcome);
 
@@ -91,6 +94,10 @@ class SessionWriter {
       "tls_messages = ?10, key_conflict = 0, facts_hash = ?11, end_ns = ?12, peer_address = ?13, "
       "peer_name = ?14, detail = ?15 "
       "WHERE host_id = ?1 AND stamp_ns = ?2 AND tag = ?3 AND ordinal = ?4 AND key_version = ?5"};
+  Statement select_facts_{
+      db_,
+      "SELECT 1 FROM session WHERE host_id = ?1 AND stamp_ns = ?2 AND tag = ?3 AND "
+      "key_version = ?4 AND facts_hash = ?5 LIMIT 1"};
   Statement mark_conflict_{
       db_,
       "UPDATE session SET key_conflict = 1 "

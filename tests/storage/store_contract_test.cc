@@ -156,16 +156,51 @@ TEST_P(StoreContractTest, UncertainRecordNeverReplaces) {
   CommitSessions({{.parser_version = 1, .lines_used = 3, .messages = 1}});
   const BatchOutcome outcome =
       CommitSessions({{.parser_version = 2, .lines_used = 0, .messages = 2}});
-  EXPECT_EQ(outcome.duplicates, 1);
   EXPECT_EQ(outcome.replaced, 0);
   EXPECT_EQ(Counted().messages, 1);
 }
 
-TEST_P(StoreContractTest, UncertainRecordsNeverConflict) {
-  CommitSessions({{.lines_used = 0, .messages = 1}});
-  const BatchOutcome outcome = CommitSessions({{.lines_used = 0, .messages = 2}});
+TEST_P(StoreContractTest, UncertainRecordWithTheFactsOfItsKeyIsADuplicate) {
+  CommitSessions({{.lines_used = 3}});
+  EXPECT_EQ(CommitSessions({{.lines_used = 0}}).duplicates, 1);
+  CommitSessions({{.ordinal = 1, .lines_used = 0}});
+  EXPECT_EQ(CommitSessions({{.ordinal = 1, .lines_used = 0}}).duplicates, 1);
+  EXPECT_EQ(Host().exceptions().key_conflicts(), 0);
+}
+
+// The reading began between the two: its first session is the second one.
+TEST_P(StoreContractTest, UncertainRecordWithTheFactsOfAnotherOrdinalIsADuplicate) {
+  CommitSessions({{.ordinal = 0, .messages = 1}, {.ordinal = 1, .messages = 2}});
+  const BatchOutcome outcome = CommitSessions({{.ordinal = 0, .lines_used = 0, .messages = 2}});
   EXPECT_EQ(outcome.duplicates, 1);
   EXPECT_EQ(outcome.key_conflicts, 0);
+  EXPECT_EQ(Host().exceptions().key_conflicts(), 0);
+}
+
+TEST_P(StoreContractTest, UncertainRecordWhoseKeyIsTakenIsAConflictAndCountedOnce) {
+  CommitSessions({{.messages = 1}});
+  const SessionSpec lost = {.lines_used = 0, .messages = 2};
+  const BatchOutcome outcome = CommitSessions({lost});
+  EXPECT_EQ(outcome.duplicates, 0);
+  EXPECT_EQ(outcome.key_conflicts, 1);
+  EXPECT_EQ(CommitSessions({lost}).key_conflicts, 1);
+  EXPECT_EQ(Counted(), Counts(1, 1, 1));
+  EXPECT_EQ(Host().exceptions().key_conflicts(), 1);
+  const HostCoverage hour = Coverage("2026-11-02T10:00:00Z", "2026-11-02T11:00:00Z");
+  EXPECT_EQ(hour.exceptions.key_conflicts(), 1);
+}
+
+TEST_P(StoreContractTest, TwoUncertainRecordsOfOneKeyAreAConflict) {
+  CommitSessions({{.lines_used = 0, .messages = 1}});
+  EXPECT_EQ(CommitSessions({{.lines_used = 0, .messages = 2}}).key_conflicts, 1);
+}
+
+TEST_P(StoreContractTest, SameFactsOfAnotherTagStampOrHostAreNoDuplicates) {
+  CommitSessions({{.messages = 1},
+                  {.tag = "postfix/smtpd[2]", .messages = 2},
+                  {.stamp = "2026-11-02T10:00:01Z", .messages = 2}});
+  CommitSessions({{.messages = 2}}, "mx2");
+  EXPECT_EQ(CommitSessions({{.lines_used = 0, .messages = 2}}).key_conflicts, 1);
 }
 
 TEST_P(StoreContractTest, CertainRecordReplacesAnUncertainOne) {

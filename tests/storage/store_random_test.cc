@@ -35,13 +35,13 @@ class Model {
       return std::pair(r.rank().parser_version(), r.rank().lines_used());
     };
     const v1::SessionRecord& old = found->second.record;
-    if (record.rank().lines_used() == 0 || rank(record) < rank(old)) {
-      ++outcome.duplicates;
-    } else if (rank(record) > rank(old)) {
+    const bool certain = record.rank().lines_used() > 0;
+    if (certain && rank(record) > rank(old)) {
       ++outcome.replaced;
       sessions_.erase(found);
       Add(host, key, record, outcome);
-    } else if (old.SerializeAsString() == record.SerializeAsString()) {
+    } else if (FactsOf(old) == FactsOf(record) || (certain && rank(record) < rank(old)) ||
+               (!certain && KnowsFacts(key, record))) {
       ++outcome.duplicates;
     } else {
       ++outcome.key_conflicts;
@@ -71,6 +71,20 @@ class Model {
     bool folded = false;
     bool conflict = false;
   };
+
+  static std::string FactsOf(v1::SessionRecord record) {
+    record.clear_key();
+    record.clear_rank();
+    return record.SerializeAsString();
+  }
+
+  // Whether a session has these facts and this key but for the ordinal.
+  bool KnowsFacts(Key key, const v1::SessionRecord& record) const {
+    return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+      std::get<3>(key) = std::get<3>(entry.first);
+      return entry.first == key && FactsOf(entry.second.record) == FactsOf(record);
+    });
+  }
 
   void Add(const std::string& host, const Key& key, const v1::SessionRecord& record,
            BatchOutcome& outcome) {
@@ -125,6 +139,16 @@ std::map<std::tuple<std::string, absl::Time, std::string>, Measures> Model::Quer
         MeasuresOf(stored.record);
   }
   return rows;
+}
+
+std::vector<v1::SessionRecord> InKeyOrder(const v1::SessionBatch& batch) {
+  std::vector<v1::SessionRecord> records(batch.sessions().begin(), batch.sessions().end());
+  const auto key_of = [](const v1::SessionRecord& record) {
+    return std::tuple(Model::StampOf(record), record.key().tag(), record.key().ordinal());
+  };
+  std::stable_sort(records.begin(), records.end(),
+                   [&](const auto& a, const auto& b) { return key_of(a) < key_of(b); });
+  return records;
 }
 
 class StoreRandomTest : public StoreTest {
@@ -184,10 +208,8 @@ class StoreRandomTest : public StoreTest {
       batch = FirstBatch(CutAt(offset_, "2026-11-02T10:00:00Z"));
       const std::string host = RandomHost();
       BatchOutcome& outcome = expected.emplace_back();
-      for (int i = Below(20); i > 0; --i) {
-        *batch.add_sessions() = RandomRecord();
-        model.Put(host, *batch.sessions().rbegin(), outcome);
-      }
+      for (int i = Below(20); i > 0; --i) *batch.add_sessions() = RandomRecord();
+      for (const v1::SessionRecord& record : InKeyOrder(batch)) model.Put(host, record, outcome);
       host_batches.push_back({.host = host, .batch = &batch});
     }
     const absl::StatusOr<std::vector<BatchOutcome>> outcomes = store_->Commit(host_batches);
