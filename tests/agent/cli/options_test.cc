@@ -123,7 +123,7 @@ TEST_F(OptionsTest, WrongUsageNamesTheOptionAndWhatWasExpectedAndFound) {
 }
 
 TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
-  const std::string path = testing::TempDir() + "options_test_agent.toml";
+  const std::string path = testing::TempDir() + "options_test_refused.toml";
   std::ofstream(path) << "server = \"mx.example.org:4625\"\n"
                          "sever = \"localhost:4625\"\n"
                          "host = \"a b\"\n"
@@ -146,7 +146,7 @@ TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
 }
 
 TEST_F(OptionsTest, CheckOfAGoodFileEndsWith0) {
-  const std::string path = testing::TempDir() + "options_test_agent.toml";
+  const std::string path = testing::TempDir() + "options_test_good.toml";
   std::ofstream(path) << "server = \"localhost:4625\"\nlog = [\"/var/log/mail.log\"]\n";
   EXPECT_EQ(std::get<int>(Parse({"check", "--config", path})), 0);
   EXPECT_EQ(out_.str(), path + ": good\n");

@@ -303,7 +303,9 @@ TEST_F(IngestFlowTest, FullQueueStopsAllStreamsAndGoesOn) {
 }
 
 TEST_F(IngestFlowTest, AgentThatDoesNotReadStopsOnlyItself) {
-  StartServer();
+  IngestOptions options;
+  options.stream_bytes_max = 500'000;  // Less than it sends.
+  StartServer(options);
   auto slow = Connect("slow");
   auto other = Connect("mx1");
   constexpr int kBatches = 20;
