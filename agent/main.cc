@@ -9,6 +9,7 @@
 
 #include "agent/cli/options.h"
 #include "agent/cli/run_command.h"
+#include "agent/cli/status_command.h"
 #include "agent/scan/scan.h"
 
 int main(int argc, char** argv) {
@@ -18,6 +19,9 @@ int main(int argc, char** argv) {
   if (auto* scan = std::get_if<mxtally::ScanOptions>(&command)) {
     scan->show_progress = isatty(STDERR_FILENO) != 0;
     return mxtally::RunScan(*scan, std::cout, std::cerr);
+  }
+  if (const auto* status = std::get_if<mxtally::StatusOptions>(&command)) {
+    return mxtally::Status(*status, std::cout, std::cerr);
   }
   return std::get<int>(command);
 }

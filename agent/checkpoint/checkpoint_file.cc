@@ -1,8 +1,6 @@
 #include "agent/checkpoint/checkpoint_file.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/checkpoint/crc32c.h"
+#include "agent/checkpoint/files.h"
 
 namespace mxtally {
 namespace {
@@ -24,33 +23,6 @@ using agent::v1::Checkpoint;
 
 constexpr std::string_view kMagic = "mxtally1";
 constexpr size_t kHeaderBytes = 8 + 8 + 4;
-constexpr mode_t kFileMode = 0600;
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-
- private:
-  const int fd_;
-};
-
-absl::Status ErrnoStatus(const std::string& what) {
-  const int error = errno;
-  // Everything that means "no room", by whatever limit.
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(what, ": ", std::generic_category().message(error)));
-  }
-  return absl::ErrnoToStatus(error, what);
-}
-
 void AppendLittleEndian(std::string& out, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
 }
@@ -87,48 +59,19 @@ absl::StatusOr<Checkpoint> Decode(const std::string& path, std::string_view file
   return checkpoint;
 }
 
-//   NOT_FOUND  no such file
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return ErrnoStatus(absl::StrCat("open ", path));
-  std::string bytes;
-  std::array<char, 64 * 1024> chunk;
-  while (true) {
-    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
-    if (n == 0) return bytes;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(absl::StrCat("read ", path));
-    bytes.append(chunk.data(), n);
-  }
-}
-
-absl::Status WriteAndSync(const std::string& path, std::string_view bytes) {
-  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
-  if (!fd.valid()) return ErrnoStatus(absl::StrCat("create ", path));
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd.get(), bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(absl::StrCat("write ", path));
-    bytes.remove_prefix(n);
-  }
-  if (::fsync(fd.get()) != 0) return ErrnoStatus(absl::StrCat("sync ", path));
-  return absl::OkStatus();
-}
-
-absl::Status SyncDirectory(const std::string& dir) {
-  const Fd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || ::fsync(fd.get()) != 0) return ErrnoStatus(absl::StrCat("sync ", dir));
-  return absl::OkStatus();
-}
-
-absl::Status Rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(absl::StrCat("rename ", from));
-  return absl::OkStatus();
-}
-
 std::string NewestPath(const std::string& dir) { return absl::StrCat(dir, "/checkpoint"); }
 std::string PreviousPath(const std::string& dir) {
   return absl::StrCat(dir, "/checkpoint.previous");
+}
+
+std::string LockPath(const std::string& dir) { return absl::StrCat(dir, "/lock"); }
+
+// A lock of the open file description: it can be asked for without being taken.
+struct flock WholeFile(short type) {
+  struct flock lock = {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return lock;
 }
 
 // nullopt when there is no such file.
@@ -160,7 +103,7 @@ class LockedCheckpointFile final : public CheckpointFile {
 
   absl::Status Store(const Checkpoint& checkpoint) override {
     const std::string temporary = absl::StrCat(NewestPath(dir_), ".new");
-    if (absl::Status s = WriteAndSync(temporary, Encode(checkpoint)); !s.ok()) {
+    if (absl::Status s = WriteFile(temporary, Encode(checkpoint), Durability::kSynced); !s.ok()) {
       // Gives its blocks back to a full disk.
       ::unlink(temporary.c_str());
       return s;
@@ -190,15 +133,27 @@ absl::StatusOr<std::unique_ptr<CheckpointFile>> CheckpointFile::Open(CheckpointO
   if (error) {
     return absl::ErrnoToStatus(error.value(), absl::StrCat("create directory ", options.dir));
   }
-  const std::string lock_path = absl::StrCat(options.dir, "/lock");
+  const std::string lock_path = LockPath(options.dir);
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
   if (lock < 0) return ErrnoStatus(absl::StrCat("open ", lock_path));
   auto file = std::make_unique<LockedCheckpointFile>(std::move(options.dir), lock);
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return ErrnoStatus(absl::StrCat("lock ", lock_path));
+  struct flock whole = WholeFile(F_WRLCK);
+  if (::fcntl(lock, F_OFD_SETLK, &whole) != 0) {
+    if (errno != EAGAIN && errno != EACCES) return ErrnoStatus(absl::StrCat("lock ", lock_path));
     return absl::FailedPreconditionError(absl::StrCat(lock_path, " is held by another agent"));
   }
   return file;
+}
+
+absl::StatusOr<bool> IsInUse(const std::string& dir) {
+  const std::string lock_path = LockPath(dir);
+  const Fd lock(::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!lock.valid()) return ErrnoStatus(absl::StrCat("open ", lock_path));
+  struct flock held = WholeFile(F_WRLCK);
+  if (::fcntl(lock.get(), F_OFD_GETLK, &held) != 0) {
+    return ErrnoStatus(absl::StrCat("ask for the lock of ", lock_path));
+  }
+  return held.l_type != F_UNLCK;
 }
 
 absl::StatusOr<std::optional<Checkpoint>> ReadCheckpoint(const std::string& dir) {

@@ -3,7 +3,8 @@
 // One file, replaced atomically; the copy before it is kept.
 //
 // Files in the directory: "checkpoint"; "checkpoint.previous", the copy before
-// it; "lock", held by the running agent.  A checkpoint file is
+// it; "lock", held by the running agent; "state", see run_state_file.h.  A
+// checkpoint file is
 //
 //   magic    8 bytes  "mxtally1"
 //   length   8 bytes  of the body, little endian
@@ -52,6 +53,10 @@ class CheckpointFile {
 // nullopt when there is none.
 //   DATA_LOSS            there are only damaged ones
 absl::StatusOr<std::optional<agent::v1::Checkpoint>> ReadCheckpoint(const std::string& dir);
+
+// Whether an agent has `dir` open now.
+//   NOT_FOUND            none ever had
+absl::StatusOr<bool> IsInUse(const std::string& dir);
 
 }  // namespace mxtally
 

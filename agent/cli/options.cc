@@ -136,7 +136,7 @@ void AddScanOptions(CLI::App& scan, ScanOptions& options) {
 // Whether the first word leaves no doubt that it is about the whole program.
 bool NamesCommand(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* word : {"run", "scan", "check", "-h", "--help", "--version"}) {
+  for (const char* word : {"run", "scan", "check", "status", "-h", "--help", "--version"}) {
     if (words.front() == word) return true;
   }
   return false;
@@ -192,6 +192,14 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
   CLI::App& check = *app.add_subcommand(
       "check", "Say what is wrong with the configuration of run; exit 0 if nothing is");
   run_set.AddTo(check);
+  StatusOptions status_options;
+  CLI::App& status = *app.add_subcommand(
+      "status", "Tell where the agent stands, from its state directory; exit 0 if it delivers");
+  run_set.AddTo(status, {"state-dir"});
+  status.add_option("--format", status_options.format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
 
   try {
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
@@ -209,6 +217,10 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
   }
   if (scan) return scan_options;
   run_set.Read(environment);
+  if (status && run_set.ok()) {
+    status_options.state_dir = run_words.state_dir;
+    return status_options;
+  }
   RunOptions options = CheckRunWords(std::move(run_words), run_set);
   if (!run_set.ok()) {
     err << run_set.errors();

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/cli/status_command.h"
 #include "agent/scan/scan.h"
 #include "agent/session/peer_class.h"
 
@@ -32,7 +33,7 @@ struct RunOptions {
 // A command to carry out, or the exit status of one that is done: 0 after
 // --help, --version and a `check` that found nothing, 2 for wrong usage, 78 for
 // a wrong configuration file.
-using CommandLine = std::variant<RunOptions, ScanOptions, int>;
+using CommandLine = std::variant<RunOptions, ScanOptions, StatusOptions, int>;
 
 // Reads the words after the program's name, the environment ("NAME=VALUE", up
 // to a null pointer), and the configuration file that they name.  Tells on

@@ -8,6 +8,7 @@
 #include "agent/cli/stop_signals.h"
 #include "agent/cli/test_kill.h"
 #include "agent/run/delivery.h"
+#include "agent/run/run_state_keeper.h"
 #include "agent/source/file_watcher.h"
 #include "agent/uplink/grpc_ingest_client.h"
 
@@ -102,7 +103,12 @@ int Run(const RunOptions& options) {
   const std::unique_ptr<IngestClient> client = CreateGrpcIngestClient(
       {.server = options.server, .user_agent = "mxtally-agent/" MXTALLY_VERSION});
   LogOutput output(logger);
-  Delivery delivery(MakeDeliveryOptions(options), *client, mailbox, checkpoint, output);
+  RunStateKeeper state({.dir = options.state_dir,
+                        .host = options.host,
+                        .agent_version = MXTALLY_VERSION,
+                        .server = options.server},
+                       output);
+  Delivery delivery(MakeDeliveryOptions(options), *client, mailbox, checkpoint, state);
   signals.Start([&delivery] { delivery.RequestStop(); });
 
   logger->info("mxtally-agent {} for host {}, {} logs, server {}", MXTALLY_VERSION, options.host,

@@ -187,6 +187,7 @@ absl::Status Delivery::TakeAcknowledgement(int64_t sequence) {
   if (!batches.ok()) return absl::InternalError(batches.status().message());
   if (!batches->empty()) backoff_.Reset();
   for (SentBatch& batch : *batches) {
+    observer_.OnAcknowledged(batch.log);
     if (batch.checkpoint) checkpoint_.Acknowledge(*std::move(batch.checkpoint), database_id_);
     if (batch.caught_up) logs_.OnAcknowledgedEnd(batch.log, *batch.caught_up);
   }
@@ -261,6 +262,7 @@ void Delivery::SendStatus(absl::Time now) {
   *request.mutable_status() =
       logs_.Status([this](const std::string& log) { return in_flight_.empty(log); });
   status_at_ = now + options_.status_interval;
+  observer_.OnStatus(request.status());
   Write(request.SerializeAsString());
 }
 

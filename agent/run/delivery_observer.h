@@ -36,6 +36,12 @@ class DeliveryObserver {
 
   // The checkpoint could not be written; it is tried again.  OK: it was.
   virtual void OnCheckpointTrouble(const absl::Status& status) = 0;
+
+  // A batch of `log` was acknowledged.
+  virtual void OnAcknowledged(const std::string& /*log*/) {}
+
+  // The server is told this.
+  virtual void OnStatus(const v1::AgentStatus& /*status*/) {}
 };
 
 }  // namespace mxtally

@@ -1,0 +1,79 @@
+"""Life with the daemons: what an operator does with them and sees of them."""
+
+import json
+import time
+
+import harness
+import maillog
+
+HOUR = 3600
+
+
+class DaemonTest(harness.EndToEndTest):
+    def write_log(self, name="mail.log", sessions=200):
+        host = maillog.Mailhost(seed=1, start=int(time.time()) // HOUR * HOUR - 2 * HOUR)
+        lines = []
+        while host.truth.sessions < sessions:
+            lines += host.busy_second()
+            host.now += 1
+        lines += host.finish()
+        path = self.dir / name
+        path.write_text("".join(line + "\n" for line in lines))
+        self.truth = host.truth
+        return path
+
+    # ---- mxtally-agent status
+
+    def status(self, agent):
+        """Exit status and answer of `mxtally-agent status`."""
+        done = self.run_program([harness.agent_binary(), "status", "--state-dir", agent.state_dir,
+                                 "--format", "json"], check=False)
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+    def test_status_follows_agent_and_server_through_their_lives(self):
+        log = self.write_log()
+        server = self.start_server()
+        agent = self.start_agent(server, "mx1", log)
+        size = log.stat().st_size
+
+        def delivered():
+            code, answer = self.status(agent)
+            return code == 0 and answer["logs"][0]["position"] == size and answer
+        answer = self.wait_until(delivered, "the agent's status says that all is delivered")
+        self.assertEqual([answer["host"], answer["running"], answer["connected"], answer["server"]],
+                         ["mx1", True, True, server.address])
+        self.assertEqual([answer["logs"][0][name] for name in
+                          ("log", "bytes_behind", "lag_seconds", "gap_count", "trouble")],
+                         [str(log), 0, 0, 0, ""])
+        # Written some seconds after the acknowledgement at most.
+        self.wait_until(lambda: self.status(agent)[1]["logs"][0]["acknowledged_time"], "last ack")
+
+        server.stop()
+        self.wait_until(lambda: self.status(agent)[0] == 4, "the agent's status misses the server")
+        with log.open("a") as more:
+            more.write("x" * 99 + "\n")
+        code, answer = self.status(agent)
+        self.assertEqual((code, answer["connected"], answer["logs"][0]["bytes_behind"]), (4, False, 100))
+        self.assertIn("UNAVAILABLE", answer["connection_failure"])
+
+        agent.kill()
+        code, answer = self.status(agent)
+        self.assertEqual((code, answer["running"], answer["logs"][0]["position"]), (3, False, size))
+
+        server.start()
+        agent.start()
+        self.wait_until(lambda: self.status(agent)[0] == 0
+                        and self.status(agent)[1]["logs"][0]["position"] == size + 100,
+                        "the agent's status after a restart")
+        self.assertEqual(agent.stop(), 0)
+        self.assertEqual(self.status(agent)[0], 3)
+
+    def test_status_of_no_state_says_so(self):
+        done = self.run_program([harness.agent_binary(), "status", "--state-dir", self.dir / "none"],
+                                check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("none: expected the state of an agent, found none", done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
