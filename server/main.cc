@@ -7,14 +7,22 @@
 #include <variant>
 #include <vector>
 
+#include "server/program/database_commands.h"
 #include "server/program/options.h"
 #include "server/program/serve_command.h"
 
 int main(int argc, char** argv) {
-  const mxtally::CommandLine command = mxtally::ParseCommandLine(
+  mxtally::CommandLine command = mxtally::ParseCommandLine(
       std::vector<std::string>(argv + 1, argv + argc), environ, std::cout, std::cerr);
   if (const auto* serve = std::get_if<mxtally::ServerOptions>(&command)) {
     return mxtally::Serve(*serve);
+  }
+  if (const auto* audit = std::get_if<mxtally::AuditOptions>(&command)) {
+    return mxtally::Audit(*audit, std::cout, std::cerr);
+  }
+  if (auto* backup = std::get_if<mxtally::BackupOptions>(&command)) {
+    backup->show_progress = isatty(STDERR_FILENO) != 0;
+    return mxtally::BackUp(*backup, std::cout, std::cerr);
   }
   return std::get<int>(command);
 }

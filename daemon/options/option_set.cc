@@ -335,6 +335,8 @@ void OptionSet::ReadCommandLine() {
   }
 }
 
+bool OptionSet::OnCommandLine(const std::string& name) { return Find(name)->given(); }
+
 // ---- Errors
 
 void OptionSet::Reject(const std::string& name, const std::string& expected,

@@ -114,6 +114,9 @@ class OptionSet {
   // Everything that is wrong is remembered, also where another place decides.
   void Read(char* const* environment);
 
+  // Whether the command line has the option.
+  bool OnCommandLine(const std::string& name);
+
   // The file that --config or the environment names; empty: none.  After Read().
   const std::string& config_path() const { return config_path_; }
 

@@ -26,13 +26,17 @@ void DefineServeOptions(OptionSet& set, ServerOptions& options) {
            options.plaintext);
 }
 
-// What cannot be is rejected.
-void CheckServeOptions(OptionSet& set, const ServerOptions& options) {
+void CheckDatabase(OptionSet& set, const ServerOptions& options) {
   if (options.database.empty()) {
     set.Reject("database", "sqlite:PATH, such as sqlite:/var/lib/mxtally/mxtally.db", "");
   } else if (absl::Status s = CheckStoreUrl(options.database); !s.ok()) {
     set.Reject("database", s);
   }
+}
+
+// What cannot be is rejected.
+void CheckServeOptions(OptionSet& set, const ServerOptions& options) {
+  CheckDatabase(set, options);
   const auto check_listen = [&](const std::string& name, const ListenAddress& address) {
     if (options.plaintext || address.IsLoopback()) return;
     set.Reject(name,
@@ -58,7 +62,7 @@ absl::Status ReadTestKill(char* const* environment, ServerOptions& options) {
 // Whether the first word leaves no doubt that it is about the whole program.
 bool NamesCommand(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* word : {"serve", "check", "-h", "--help", "--version"}) {
+  for (const char* word : {"serve", "check", "backup", "-h", "--help", "--version"}) {
     if (words.front() == word) return true;
   }
   return false;
@@ -81,8 +85,14 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
   CLI::App& serve = *app.add_subcommand("serve", "Serve until SIGTERM or SIGINT (the default)");
   set.AddTo(serve);
   CLI::App& check = *app.add_subcommand(
-      "check", "Say what is wrong with the configuration of serve; exit 0 if nothing is");
+      "check",
+      "Say what is wrong with the configuration of serve, and with the database that --database "
+      "names here; exit 0 if nothing is");
   set.AddTo(check);
+  BackupOptions backup_options;
+  CLI::App& backup = *app.add_subcommand("backup", "Copy the database, also of a running server");
+  set.AddTo(backup, {"database"});
+  backup.add_option("--to", backup_options.to, "New file")->type_name("PATH")->required();
 
   try {
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
@@ -99,7 +109,11 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
     return app.exit(error, out, err) == 0 ? 0 : OptionSet::kBadUsage;
   }
   set.Read(environment);
-  CheckServeOptions(set, options);
+  if (backup) {
+    CheckDatabase(set, options);
+  } else {
+    CheckServeOptions(set, options);
+  }
   const absl::Status kill = ReadTestKill(environment, options);
   if (!kill.ok()) err << kill.message() << "\n";
   if (!set.ok()) {
@@ -107,7 +121,12 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
     return set.exit_status();
   }
   if (!kill.ok()) return OptionSet::kBadUsage;
+  if (backup) {
+    backup_options.database = options.database;
+    return backup_options;
+  }
   if (!check) return options;
+  if (set.OnCommandLine("database")) return AuditOptions{.database = options.database};
   out << (set.config_path().empty() ? "options" : set.config_path()) << ": good\n";
   return 0;
 }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/program/database_commands.h"
 #include "server/serve/server.h"
 
 namespace mxtally {
@@ -17,7 +18,7 @@ namespace mxtally {
 // A command to carry out, or the exit status of one that is done: 0 after
 // --help, --version and a `check` that found nothing, 2 for wrong usage, 78 for
 // a wrong configuration file.
-using CommandLine = std::variant<ServerOptions, int>;
+using CommandLine = std::variant<ServerOptions, AuditOptions, BackupOptions, int>;
 
 // Reads the words after the program's name, the environment ("NAME=VALUE", up
 // to a null pointer), and the configuration file that they name.  Tells on

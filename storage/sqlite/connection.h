@@ -41,6 +41,7 @@ class Connection {
   enum Mode {
     kReadWrite,  // Creates the file when missing.
     kReadOnly,
+    kImmutable,  // Read-only, and nobody writes to it: needs no file beside it.
   };
 
   //   FAILED_PRECONDITION  the file cannot be opened

@@ -3,6 +3,7 @@
 import json
 import time
 
+import database
 import harness
 import maillog
 
@@ -73,6 +74,42 @@ class DaemonTest(harness.EndToEndTest):
                                 check=False)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("none: expected the state of an agent, found none", done.stderr)
+
+    # ---- mxtally-server check and backup
+
+    def server_command(self, *words, status=0):
+        done = self.run_program([harness.server_binary(), *words], check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout
+
+    def sessions(self, path):
+        return sum(count[0] for count in database.counts(path).values())
+
+    def test_backups_under_load_are_whole_and_filled_up_by_agents(self):
+        log = self.write_log(sessions=40000)
+        server = self.start_server()
+        agent = self.start_agent(server, "mx1", log, options=("--once",))
+        backups = []
+        while agent.process.running():
+            to = self.dir / f"backup-{len(backups)}.db"
+            self.server_command("backup", "--database", f"sqlite:{server.database}", "--to", to)
+            self.server_command("check", "--database", f"sqlite:{server.database}")
+            backups.append((to, self.sessions(to)))
+        self.assertEqual(agent.wait(), 0)
+        self.assertEqual(self.sessions(server.database), self.truth.sessions)
+        for to, _ in backups:
+            self.assertEqual(self.server_command("check", "--database", f"sqlite:{to}"),
+                             f"sqlite:{to}: good\n")
+        # One that was made halfway, if the machine was fast enough for it.
+        to, held = backups[len(backups) // 2]
+        print(f"backups: {len(backups)}, restored: {held} of {self.truth.sessions} sessions")
+        self.assertEqual(server.stop(), 0)
+        server.database = to
+        server.start()
+        agent.start()
+        self.assertEqual(agent.wait(), 0)
+        self.assertEqual(database.differences(self.truth.by_labels(), database.counts(to)), [])
+        self.server_command("check", "--database", f"sqlite:{to}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -154,6 +155,81 @@ TEST_F(CommandLineTest, ServesUntilASignalWithOneReadyLine) {
     const std::vector<std::string> parts = absl::StrSplit(program.text(), "ready: gRPC on ");
     EXPECT_THAT(parts, SizeIs(2));
   }
+}
+
+TEST_F(CommandLineTest, ConfigurationFileIsChecked) {
+  const std::string path = absl::StrCat(dir_, "/server.toml");
+  std::ofstream(path) << "listen = 4625\n"
+                         "http-listen = \"0.0.0.0:0\"\n"
+                         "database = \"mysql:x\"\n"
+                         "databse = \"sqlite:x\"\n"
+                         "plaintext = 1\n";
+  for (const char* command : {"check", "serve"}) {
+    const auto [status, text] = Run({command, "--config", path});
+    EXPECT_EQ(status, 78);
+    for (const char* error :
+         {":1: listen: expected a string, found the integer 4625",
+          ":2: http-listen: expected a loopback address",
+          ":3: database: expected sqlite:PATH, found \"mysql:x\"", ":4: databse: expected one of ",
+          ":5: plaintext: expected true or false"}) {
+      EXPECT_THAT(text, HasSubstr(path + error));
+    }
+  }
+  std::ofstream(path) << "database = \"" << Database() << "\"\n";
+  const auto [status, text] = Run({"check", "--config", path});
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(text, path + ": good\n");
+  EXPECT_FALSE(std::filesystem::exists(absl::StrCat(dir_, "/mxtally.db")));
+}
+
+TEST_F(CommandLineTest, WrongAndUnknownVariablesAreWrongUsage) {
+  Program program({"--database", Database()},
+                  {"MXTALLY_SERVER_PLAINTEXT=on", "MXTALLY_SERVER_LISTN=127.0.0.1:0",
+                   "MXTALLY_TEST_KILL=sometimes"});
+  EXPECT_EQ(program.Wait(), 2);
+  for (const char* error : {"MXTALLY_SERVER_PLAINTEXT: expected true or false, found \"on\"",
+                            "MXTALLY_SERVER_LISTN: expected one of MXTALLY_SERVER_CONFIG",
+                            "MXTALLY_TEST_KILL: expected after_commit:PROBABILITY:SEED"}) {
+    EXPECT_THAT(program.text(), HasSubstr(error));
+  }
+}
+
+TEST_F(CommandLineTest, DatabaseIsCheckedAndBackedUpWhileItIsServed) {
+  Program server(
+      {"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--database", Database()});
+  server.ReadUntil("ready: ");
+  const std::string copy = absl::StrCat(dir_, "/copy.db");
+  EXPECT_EQ(Run({"check", "--database", Database()}), std::make_pair(0, Database() + ": good\n"));
+  EXPECT_EQ(Run({"backup", "--database", Database(), "--to", copy}),
+            std::make_pair(0, copy + ": whole\n"));
+  EXPECT_EQ(Run({"backup", "--database", Database(), "--to", copy}),
+            std::make_pair(1, copy + ": expected no file, found one\n"));
+  EXPECT_EQ(Run({"check", "--database", "sqlite:" + copy}),
+            std::make_pair(0, "sqlite:" + copy + ": good\n"));
+}
+
+TEST_F(CommandLineTest, CheckOfADamagedDatabaseIs3AndOfNone1) {
+  const std::string path = absl::StrCat(dir_, "/mxtally.db");
+  EXPECT_EQ(Run({"check", "--database", Database()}),
+            std::make_pair(1, path + ": No such file or directory\n"));
+  {
+    Program server(
+        {"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--database", Database()});
+    server.ReadUntil("ready: ");
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.Wait(), 0);
+  }
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 4096 / 2 * 4096);
+  const auto [status, text] = Run({"check", "--database", Database()});
+  EXPECT_EQ(status, 3) << text;
+  EXPECT_THAT(text, HasSubstr("damaged; stop the server and restore a backup"));
+}
+
+TEST_F(CommandLineTest, BackupNeedsItsOptions) {
+  EXPECT_EQ(Run({"backup", "--database", Database()}).first, 2);
+  EXPECT_EQ(Run({"backup", "--to", "x"}).first, 2);
+  EXPECT_EQ(Run({"backup", "--database", Database(), "--to", "x", "--listen", "127.0.0.1:0"}).first,
+            2);
 }
 
 TEST_F(CommandLineTest, EveryOptionHasAVariable) {
