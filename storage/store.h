@@ -64,7 +64,8 @@ struct HostBatch {
 struct BatchOutcome {
   int64_t inserted = 0;
   int64_t replaced = 0;
-  // Known already, or a lower rank: nothing changed.
+  // Known already, perhaps with more or less of the peer told, or a lower rank:
+  // nothing changed.
   int64_t duplicates = 0;
   // Same key and rank, different facts: the first was kept.  Also a session
   // without a certain rank whose key is another's.

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "agent/cli/peer_key_file.h"
 #include "daemon/options/option_set.h"
 #include "daemon/options/values.h"
 
@@ -27,6 +28,8 @@ struct RunWords {
   std::string time_zone;
   std::string reference_time;
   std::vector<std::string> exclude_peers;
+  std::string peer_detail = "full";
+  std::string peer_key_file;
   bool plaintext = false;
   bool once = false;
 };
@@ -64,8 +67,47 @@ void DefineRunOptions(OptionSet& set, RunWords& words) {
            words.reference_time);
   set.List("exclude-peer", "CIDR_OR_DOMAIN", "Peer to count apart, such as a monitoring host",
            words.exclude_peers);
+  set.Text("peer-detail", "DETAIL",
+           "What of a peer is sent: full; prefix: networks and registrable domains; hmac: keyed "
+           "hashes; none",
+           words.peer_detail);
+  set.Text("peer-key-file", "FILE",
+           "Keys for peer-detail hmac, lines of EPOCH START KEY: a name, the first day (UTC), 64 "
+           "hexadecimal digits",
+           words.peer_key_file);
   set.Flag("plaintext", "Permit records to leave this machine without encryption", words.plaintext);
   set.Flag("once", "Read to the end, deliver everything, and exit", words.once);
+}
+
+void CheckPeerDetail(const RunWords& words, RunOptions& options, OptionSet& set) {
+  if (words.peer_detail == "full") {
+    options.peer_detail = v1::PEER_DETAIL_UNSPECIFIED;
+  } else if (words.peer_detail == "prefix") {
+    options.peer_detail = v1::PEER_DETAIL_PREFIX;
+  } else if (words.peer_detail == "hmac") {
+    options.peer_detail = v1::PEER_DETAIL_HMAC;
+  } else if (words.peer_detail == "none") {
+    options.peer_detail = v1::PEER_DETAIL_NONE;
+  } else {
+    set.Reject("peer-detail", "full, prefix, hmac or none", words.peer_detail);
+    return;
+  }
+  if (options.peer_detail != v1::PEER_DETAIL_HMAC) {
+    if (!words.peer_key_file.empty()) {
+      set.Reject("peer-key-file", "none without peer-detail hmac", words.peer_key_file);
+    }
+    return;
+  }
+  if (words.peer_key_file.empty()) {
+    set.Reject("peer-key-file", "a file of keys for peer-detail hmac", "");
+    return;
+  }
+  absl::StatusOr<std::vector<PeerKey>> keys = ReadPeerKeyFile(words.peer_key_file);
+  if (keys.ok()) {
+    options.peer_keys = *std::move(keys);
+  } else {
+    set.Reject("peer-key-file", keys.status());
+  }
 }
 
 // What the words mean; what cannot be is rejected.
@@ -101,6 +143,7 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
   } else {
     set.Reject("exclude-peer", peers.status());
   }
+  CheckPeerDetail(words, options, set);
   options.server = std::move(words.server);
   options.logs = std::move(words.logs);
   options.state_dir = std::move(words.state_dir);

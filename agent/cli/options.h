@@ -16,6 +16,7 @@
 #include "agent/cli/status_command.h"
 #include "agent/scan/scan.h"
 #include "agent/session/peer_class.h"
+#include "agent/session/peer_mask.h"
 
 namespace mxtally {
 
@@ -27,6 +28,9 @@ struct RunOptions {
   absl::TimeZone time_zone;
   std::optional<absl::Time> reference_time;
   PeerClassifier peers;
+  // UNSPECIFIED: all of the peer is sent.
+  v1::PeerDetail peer_detail = v1::PEER_DETAIL_UNSPECIFIED;
+  std::vector<PeerKey> peer_keys;  // Of HMAC.
   bool once = false;
 };
 

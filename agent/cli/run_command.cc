@@ -40,7 +40,7 @@ std::unique_ptr<FileWatcher> Watch(const std::vector<std::string>& patterns,
   return FileWatcher::Create(paths);
 }
 
-DeliveryOptions MakeDeliveryOptions(const RunOptions& options) {
+DeliveryOptions MakeDeliveryOptions(const RunOptions& options, PeerMask* mask) {
   DeliveryOptions delivery;
   delivery.host = options.host;
   delivery.agent_version = MXTALLY_VERSION;
@@ -49,6 +49,7 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options) {
   delivery.logs.find = [patterns = options.logs] { return LogsToFollow(patterns); };
   delivery.logs.pipeline.assembler.host = options.host;
   delivery.logs.pipeline.assembler.peers = &options.peers;
+  delivery.logs.pipeline.mask = mask;
   delivery.logs.pipeline.time_zone = options.time_zone;
   delivery.logs.pipeline.reference_time = options.reference_time;
   delivery.logs.pipeline.batch_bytes_max = kBatchBytesMax;
@@ -83,6 +84,13 @@ int Run(const RunOptions& options) {
   absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options.logs);
   if (!logs.ok()) return fail(logs.status(), kBadUsage);
 
+  std::unique_ptr<PeerMask> mask;
+  if (options.peer_detail != v1::PEER_DETAIL_UNSPECIFIED) {
+    auto created = PeerMask::Create(options.peer_detail, options.peer_keys);
+    if (!created.ok()) return fail(created.status(), kFailure);
+    mask = *std::move(created);
+  }
+
   absl::StatusOr<std::unique_ptr<CheckpointFile>> file =
       CheckpointFile::Open({.dir = options.state_dir});
   if (!file.ok()) return fail(file.status(), kFailure);
@@ -108,7 +116,7 @@ int Run(const RunOptions& options) {
                         .agent_version = MXTALLY_VERSION,
                         .server = options.server},
                        output);
-  Delivery delivery(MakeDeliveryOptions(options), *client, mailbox, checkpoint, state);
+  Delivery delivery(MakeDeliveryOptions(options, mask.get()), *client, mailbox, checkpoint, state);
   signals.Start([&delivery] { delivery.RequestStop(); });
 
   logger->info("mxtally-agent {} for host {}, {} logs, server {}", MXTALLY_VERSION, options.host,

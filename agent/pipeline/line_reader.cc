@@ -25,12 +25,13 @@ std::string_view FirstLabel(std::string_view host) { return host.substr(0, host.
 }  // namespace
 
 LineReader::LineReader(AssemblerOptions options, FramerOptions framer_options,
-                       BatchBuilder& builder)
+                       BatchBuilder& builder, PeerMask* mask)
     : host_(options.host),
       framer_options_(framer_options),
       framer_(framer_options),
       assembler_(std::move(options), *this),
-      builder_(builder) {}
+      builder_(builder),
+      mask_(mask) {}
 
 void LineReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
   FramerState state;
@@ -116,7 +117,13 @@ void LineReader::ReadGap(v1::GapReason reason, int64_t bytes_min) {
 void LineReader::OnSession(const v1::SessionRecord& record) {
   v1::LineCounts& counts = builder_.counts();
   counts.set_sessions(counts.sessions() + 1);
-  builder_.AddSession(record);
+  if (mask_ == nullptr) {
+    builder_.AddSession(record);
+    return;
+  }
+  masked_ = record;
+  mask_->Apply(masked_);
+  builder_.AddSession(masked_);
 }
 
 void LineReader::OnCutSession() {

@@ -15,19 +15,22 @@
 #include "agent/parser/framer.h"
 #include "agent/pipeline/batch_builder.h"
 #include "agent/session/assembler.h"
+#include "agent/session/peer_mask.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 
 namespace mxtally {
 
 class LineReader : private AssemblerObserver {
  public:
-  // Sessions and counts go to `builder`, which must outlive the reader.
-  // `options.host` names the log's host; see OwnHost().
-  LineReader(AssemblerOptions options, FramerOptions framer_options, BatchBuilder& builder);
+  // Sessions and counts go to `builder`, sessions through `mask`; null: as the
+  // log tells them.  Both must outlive the reader.  `options.host` names the log's
+  // host; see OwnHost().
+  LineReader(AssemblerOptions options, FramerOptions framer_options, BatchBuilder& builder,
+             PeerMask* mask = nullptr);
 
   // Continues from a checkpoint; no line may have been read.
   void Restore(const agent::v1::LogCheckpoint& checkpoint);
-  // Saves all but the cut.
+  // Saves all but the cut.  Not masked: what is open here may be sent with another mask.
   void Save(agent::v1::LogCheckpoint& checkpoint) const;
 
   // `bytes` with the line end.
@@ -64,6 +67,8 @@ class LineReader : private AssemblerObserver {
   Framer framer_;
   Assembler assembler_;
   BatchBuilder& builder_;
+  PeerMask* const mask_;
+  v1::SessionRecord masked_;  // Reused.
 
   Event event_;  // Large, so kept.
   std::string mta_;

@@ -125,8 +125,8 @@ void LogPipelineImpl::Begin(LogStart start) {
   target_offset_.reset();
   offset_.reset();
   moved_ = false;
-  reader_ = std::make_unique<LineReader>(options_.assembler,
-                                         FramerOptions{.time_zone = options_.time_zone}, builder_);
+  reader_ = std::make_unique<LineReader>(
+      options_.assembler, FramerOptions{.time_zone = options_.time_zone}, builder_, options_.mask);
 }
 
 absl::Status LogPipelineImpl::OpenFollower() {

@@ -18,6 +18,7 @@
 #include "agent/parser/framer.h"
 #include "agent/pipeline/pipeline_batch.h"
 #include "agent/session/assembler.h"
+#include "agent/session/peer_mask.h"
 #include "agent/source/log_follower.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 #include "mxtally/v1/ingest.pb.h"
@@ -27,6 +28,8 @@ namespace mxtally {
 struct LogPipelineOptions {
   LogFollowerOptions follower;
   AssemblerOptions assembler;
+  // What the batches' records go through; null: nothing is masked.  Borrowed.
+  PeerMask* mask = nullptr;
   absl::TimeZone time_zone = absl::UTCTimeZone();
   // Anchors years instead of the files' own dates, when set.
   std::optional<absl::Time> reference_time;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "storage/peer_detail.h"
 #include "storage/sqlite/tiers.h"
 #include "storage/sqlite/times.h"
 
@@ -129,7 +130,7 @@ void SessionWriter::PutExisting(const Row& row, BatchOutcome& outcome) {
     Replace(row, *stored, outcome);
     ++outcome.replaced;
   } else if (row.facts_hash == stored->facts_hash || (certain && row.rank < stored->rank) ||
-             (!certain && IsStoredUnderAnyOrdinal(row))) {
+             IsStored(row, /*any_ordinal=*/!certain)) {
     ++outcome.duplicates;
   } else {
     ++outcome.key_conflicts;
@@ -140,12 +141,19 @@ void SessionWriter::PutExisting(const Row& row, BatchOutcome& outcome) {
   }
 }
 
-bool SessionWriter::IsStoredUnderAnyOrdinal(const Row& row) {
+bool SessionWriter::IsStored(const Row& row, bool any_ordinal) {
   const v1::SessionKey& key = row.record->key();
-  select_facts_.Query(row.host_id, row.stamp_ns, key.tag(), key.key_version(), row.facts_hash);
-  const bool stored = select_facts_.Step();
+  bool found = false;
+  select_facts_.Query(row.host_id, row.stamp_ns, key.tag(), key.key_version());
+  while (!found && select_facts_.Step()) {
+    if (!any_ordinal && select_facts_.Int(0) != key.ordinal()) continue;
+    v1::SessionRecord stored;
+    found = select_facts_.Int(1) == row.facts_hash ||
+            (stored.ParseFromString(std::string(select_facts_.Text(2))) &&
+             DifferInPeerDetailOnly(stored, *row.record));
+  }
   select_facts_.Reset();
-  return stored;
+  return found;
 }
 
 std::optional<SessionWriter::Stored> SessionWriter::Find(const Row& row) {

@@ -5,7 +5,8 @@
 //   higher rank                  replaces
 //   same rank, other facts       key conflict; the first is kept, the session
 //                                is marked, once
-//   same facts, or lower rank    duplicate
+//   same facts, or lower rank    duplicate; also same facts but for what the
+//                                host tells of its peers (storage/peer_detail.h)
 // A record with `lines_used` 0 has no certain rank: its key's ordinal may be
 // too low, so it never replaces.  With other facts than the session of its key
 // it is one of the stamp and tag under another ordinal, or else not stored at
@@ -65,8 +66,9 @@ class SessionWriter {
   void Count(const Row& row, const Counted& counted, BatchOutcome& outcome);
   void TakeBack(const Row& row, const Stored& stored);
   void PutExisting(const Row& row, BatchOutcome& outcome);
-  // Whether a session of this stamp and tag has these facts, whatever its ordinal.
-  bool IsStoredUnderAnyOrdinal(const Row& row);
+  // Whether the session of this key, or with `any_ordinal` one of its stamp and
+  // tag, has these facts, with more or less of the peer told.
+  bool IsStored(const Row& row, bool any_ordinal);
   std::optional<Stored> Find(const Row& row);
   void Replace(const Row& row, const Stored& stored, BatchOutcome& outcome);
 
@@ -96,8 +98,8 @@ class SessionWriter {
       "WHERE host_id = ?1 AND stamp_ns = ?2 AND tag = ?3 AND ordinal = ?4 AND key_version = ?5"};
   Statement select_facts_{
       db_,
-      "SELECT 1 FROM session WHERE host_id = ?1 AND stamp_ns = ?2 AND tag = ?3 AND "
-      "key_version = ?4 AND facts_hash = ?5 LIMIT 1"};
+      "SELECT ordinal, facts_hash, detail FROM session WHERE host_id = ?1 AND stamp_ns = ?2 AND "
+      "tag = ?3 AND key_version = ?4"};
   Statement mark_conflict_{
       db_,
       "UPDATE session SET key_conflict = 1 "

@@ -152,6 +152,80 @@ TEST_P(StoreContractTest, BetterRecordEndsAConflict) {
   EXPECT_EQ(Counted().messages, 3);
 }
 
+// --- The same session with more or less told of its peer ---
+
+// One session, as hosts send it that mask peers.
+v1::SessionBatch BatchOf(int64_t offset, v1::PeerDetail detail, const std::string& peer,
+                         SessionSpec spec = {}) {
+  v1::SessionBatch batch = FirstBatch(CutAt(offset, "2026-11-02T10:00:00Z"), {std::move(spec)});
+  v1::SessionRecord& record = *batch.mutable_sessions(0);
+  record.set_peer_detail(detail);
+  record.mutable_peer()->Clear();
+  record.mutable_peer()->set_address(peer);
+  if (detail == v1::PEER_DETAIL_NONE) record.clear_peer();
+  if (detail != v1::PEER_DETAIL_UNSPECIFIED) return batch;
+  record.mutable_tls()->set_sni("mx.example.org");
+  record.mutable_tls()->set_failure_reason("error: mx.example.org");
+  record.set_original_queue_id("4A1B2C3D");
+  return batch;
+}
+
+TEST_P(StoreContractTest, OtherPeerDetailIsADuplicateAndTheFirstIsKept) {
+  const v1::SessionBatch ways[] = {
+      BatchOf(1, v1::PEER_DETAIL_UNSPECIFIED, "192.0.2.1"),
+      BatchOf(2, v1::PEER_DETAIL_PREFIX, "192.0.2.0/24"),
+      BatchOf(3, v1::PEER_DETAIL_HMAC, "2026q3:0123"),
+      BatchOf(4, v1::PEER_DETAIL_HMAC, "2026q4:4567"),
+      BatchOf(5, v1::PEER_DETAIL_NONE, ""),
+  };
+  Commit(ways[0]);
+  const Measures first = Counted();
+  for (const v1::SessionBatch& way : ways) {
+    const BatchOutcome outcome = Commit(way);
+    EXPECT_EQ(outcome.duplicates, 1) << way.ShortDebugString();
+    EXPECT_EQ(outcome.key_conflicts, 0) << way.ShortDebugString();
+  }
+  EXPECT_EQ(Host().exceptions().key_conflicts(), 0);
+  EXPECT_EQ(Counted(), first);
+}
+
+TEST_P(StoreContractTest, OtherFactsConflictWithAnyPeerDetail) {
+  Commit(BatchOf(1, v1::PEER_DETAIL_UNSPECIFIED, "192.0.2.1"));
+  for (const v1::PeerDetail detail :
+       {v1::PEER_DETAIL_PREFIX, v1::PEER_DETAIL_HMAC, v1::PEER_DETAIL_NONE}) {
+    EXPECT_EQ(Commit(BatchOf(2, detail, "x", {.messages = 7})).key_conflicts, 1);
+  }
+}
+
+TEST_P(StoreContractTest, OtherPeersConflictWhereTheyCanBeCompared) {
+  Commit(BatchOf(1, v1::PEER_DETAIL_PREFIX, "192.0.2.0/24", {.ordinal = 1}));
+  EXPECT_EQ(
+      Commit(BatchOf(2, v1::PEER_DETAIL_PREFIX, "198.51.100.0/24", {.ordinal = 1})).key_conflicts,
+      1);
+  Commit(BatchOf(3, v1::PEER_DETAIL_HMAC, "2026q3:0123", {.ordinal = 2}));
+  EXPECT_EQ(Commit(BatchOf(4, v1::PEER_DETAIL_HMAC, "2026q3:4567", {.ordinal = 2})).key_conflicts,
+            1);
+}
+
+TEST_P(StoreContractTest, BetterRecordBringsItsPeerDetail) {
+  Commit(BatchOf(1, v1::PEER_DETAIL_UNSPECIFIED, "192.0.2.1", {.lines_used = 3}));
+  EXPECT_EQ(Commit(BatchOf(2, v1::PEER_DETAIL_NONE, "", {.lines_used = 4})).replaced, 1);
+  EXPECT_EQ(Commit(BatchOf(3, v1::PEER_DETAIL_NONE, "", {.lines_used = 4})).duplicates, 1);
+  // A record of nobody is what is there now, and another one is no conflict with it.
+  EXPECT_EQ(
+      Commit(BatchOf(4, v1::PEER_DETAIL_UNSPECIFIED, "192.0.2.9", {.lines_used = 4})).key_conflicts,
+      0);
+}
+
+TEST_P(StoreContractTest, UncertainRecordWithOtherPeerDetailIsFoundUnderAnotherOrdinal) {
+  CommitSessions({{.ordinal = 0, .messages = 1}});
+  Commit(BatchOf(2, v1::PEER_DETAIL_UNSPECIFIED, "192.0.2.1", {.ordinal = 1, .messages = 2}));
+  const SessionSpec again = {.ordinal = 0, .lines_used = 0, .messages = 2};
+  EXPECT_EQ(Commit(BatchOf(3, v1::PEER_DETAIL_NONE, "", again)).duplicates, 1);
+  const SessionSpec other = {.ordinal = 0, .lines_used = 0, .messages = 3};
+  EXPECT_EQ(Commit(BatchOf(4, v1::PEER_DETAIL_NONE, "", other)).key_conflicts, 1);
+}
+
 TEST_P(StoreContractTest, UncertainRecordNeverReplaces) {
   CommitSessions({{.parser_version = 1, .lines_used = 3, .messages = 1}});
   const BatchOutcome outcome =

@@ -1,5 +1,7 @@
 #include "agent/cli/options.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -153,6 +155,39 @@ TEST_F(OptionsTest, CheckOfAGoodFileEndsWith0) {
   const CommandLine command = Parse({"--config", path});
   ASSERT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
   EXPECT_THAT(std::get<RunOptions>(command).logs, ElementsAre("/var/log/mail.log"));
+}
+
+TEST_F(OptionsTest, PeerDetailIsFullUnlessSaidOtherwise) {
+  EXPECT_EQ(ParseRun({}).peer_detail, v1::PEER_DETAIL_UNSPECIFIED);
+  EXPECT_EQ(ParseRun({"--peer-detail", "full"}).peer_detail, v1::PEER_DETAIL_UNSPECIFIED);
+  EXPECT_EQ(ParseRun({"--peer-detail", "prefix"}).peer_detail, v1::PEER_DETAIL_PREFIX);
+  EXPECT_EQ(ParseRun({"--peer-detail", "none"}).peer_detail, v1::PEER_DETAIL_NONE);
+  const std::string path = testing::TempDir() + "options_test_keys";
+  std::ofstream(path) << "2026q4 2026-10-01 " << std::string(64, '4') << "\n";
+  ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+  const RunOptions hmac = ParseRun({"--peer-detail", "hmac", "--peer-key-file", path});
+  EXPECT_EQ(hmac.peer_detail, v1::PEER_DETAIL_HMAC);
+  ASSERT_EQ(hmac.peer_keys.size(), 1);
+  EXPECT_EQ(hmac.peer_keys[0].epoch, "2026q4");
+}
+
+TEST_F(OptionsTest, PeerDetailThatCannotBeMeantIsRefused) {
+  const std::vector<std::string> rest = {"--log", "a", "--server", "localhost:1"};
+  const auto with = [&rest](std::vector<std::string> words) {
+    words.insert(words.end(), rest.begin(), rest.end());
+    return words;
+  };
+  for (const char* word : {"", "Full", "nothing", "0"}) {
+    ExpectBadUsage(
+        with({"--peer-detail", word}),
+        std::string("--peer-detail: expected full, prefix, hmac or none, found \"") + word + "\"");
+  }
+  ExpectBadUsage(with({"--peer-detail", "hmac"}),
+                 "--peer-key-file: expected a file of keys for peer-detail hmac, found nothing");
+  ExpectBadUsage(with({"--peer-detail", "prefix", "--peer-key-file", "k"}),
+                 "--peer-key-file: expected none without peer-detail hmac, found \"k\"");
+  ExpectBadUsage(with({"--peer-detail", "hmac", "--peer-key-file", "/nowhere/keys"}),
+                 "--peer-key-file: open /nowhere/keys: No such file");
 }
 
 TEST_F(OptionsTest, HelpAndVersionAreNoErrors) {

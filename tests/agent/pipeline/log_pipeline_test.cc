@@ -144,6 +144,52 @@ TEST_F(PipelineTest, OpenSessionsGoOnAfterARestart) {
   EXPECT_EQ(server_.sessions().begin()->second.rank().lines_used(), 2);
 }
 
+TEST_F(PipelineTest, MaskChangesNothingButThePeer) {
+  const auto mask = PeerMask::Create(v1::PEER_DETAIL_NONE, {});
+  ASSERT_TRUE(mask.ok()) << mask.status();
+  Session(10, 1);
+  const v1::SessionBatch told = OpenAndDeliver().at(0);
+  checkpoint_.reset();
+  server_ = CountingServer();
+  options_.mask = mask->get();
+  v1::SessionBatch masked = OpenAndDeliver().at(0);
+  ASSERT_EQ(masked.sessions_size(), 1);
+  EXPECT_FALSE(masked.sessions(0).has_peer());
+  EXPECT_EQ(masked.sessions(0).peer_detail(), v1::PEER_DETAIL_NONE);
+  *masked.mutable_sessions(0)->mutable_peer() = told.sessions(0).peer();
+  masked.mutable_sessions(0)->clear_peer_detail();
+  EXPECT_EQ(masked.DebugString(), told.DebugString());
+}
+
+// The mask is chosen anew with each start; what is on this host's disk is what its log says.
+TEST_F(PipelineTest, OpenSessionsAreKeptWithoutTheMask) {
+  const auto mask = PeerMask::Create(v1::PEER_DETAIL_NONE, {});
+  ASSERT_TRUE(mask.ok()) << mask.status();
+  options_.mask = mask->get();
+  Connect(10, 1);
+  OpenAndDeliver();
+  ASSERT_EQ(checkpoint_->assembler().open_sessions_size(), 1);
+  options_.mask = nullptr;
+  Disconnect(11, 1);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.sessions().begin()->second.peer().address(), "192.0.2.1");
+}
+
+// A name that is masked still decides whose session it was.
+TEST_F(PipelineTest, PeerClassIsDecidedBeforeTheMask) {
+  const auto mask = PeerMask::Create(v1::PEER_DETAIL_NONE, {});
+  ASSERT_TRUE(mask.ok()) << mask.status();
+  options_.mask = mask->get();
+  const auto peers = PeerClassifier::Create({"192.0.2.1"});
+  ASSERT_TRUE(peers.ok()) << peers.status();
+  options_.assembler.peers = &*peers;
+  Session(10, 1);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.sessions().begin()->second.peer_class(), v1::PEER_CLASS_EXCLUDED);
+}
+
 TEST_F(PipelineTest, BatchesKeepTheirLimit) {
   options_.batch_bytes_max = 200 * 1024;
   for (int i = 0; i < 3000; ++i) Session(i, 100 + i);

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/server/ingest/records.h"
@@ -170,6 +171,27 @@ TEST(CheckRecord, UnknownStateNeedsNoEvidence) {
   v1::SessionRecord record = Record("mx1");
   record.mutable_tls()->set_state(v1::TLS_STATE_UNKNOWN);
   record.mutable_tls()->clear_evidence();
+  EXPECT_EQ(Reason(CheckRecord(record, "mx1")), "accepted");
+}
+
+TEST(CheckRecord, AcceptsMaskedPeers) {
+  const std::string hmac = "2026q4-of-fleet1:" + std::string(32, 'f');
+  for (const auto& [detail, address, name] :
+       {std::tuple(v1::PEER_DETAIL_PREFIX, std::string("192.0.2.0/24"), std::string("example.com")),
+        std::tuple(v1::PEER_DETAIL_PREFIX, std::string("2001:db8:1::/48"), std::string()),
+        std::tuple(v1::PEER_DETAIL_HMAC, hmac, hmac),
+        std::tuple(static_cast<v1::PeerDetail>(99), hmac, hmac)}) {
+    v1::SessionRecord record = Record("mx1");
+    record.set_peer_detail(detail);
+    record.mutable_peer()->set_address(address);
+    record.mutable_peer()->set_name(name);
+    record.mutable_peer()->set_helo(address);
+    record.mutable_tls()->set_sni(name);
+    EXPECT_EQ(Reason(CheckRecord(record, "mx1")), "accepted");
+  }
+  v1::SessionRecord record = Record("mx1");
+  record.set_peer_detail(v1::PEER_DETAIL_NONE);
+  record.clear_peer();
   EXPECT_EQ(Reason(CheckRecord(record, "mx1")), "accepted");
 }
 
