@@ -4,6 +4,7 @@
 #define MXTALLY_SERVER_FLEET_FLEET_SERVICE_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -19,6 +20,11 @@ struct FleetServiceOptions {
 
   // Whether the stream of this host's agent is open.  Called from any thread.
   std::function<bool(const std::string&)> connected = [](const std::string&) { return false; };
+
+  // When the certificate of this host's agent expires; nullopt: not connected, or
+  // without one.  Called from any thread.
+  std::function<std::optional<absl::Time>(const std::string&)> certificate_expires =
+      [](const std::string&) { return std::nullopt; };
 
   // Workers, waiting calls and the time that a query may take.
   QueryPoolOptions pool = {};
@@ -40,6 +46,7 @@ class FleetService final : public v1::FleetService::CallbackService {
   const Store& store_;
   const std::function<absl::Time()> now_;
   const std::function<bool(const std::string&)> connected_;
+  const std::function<std::optional<absl::Time>(const std::string&)> certificate_expires_;
   QueryPool pool_;
 };
 

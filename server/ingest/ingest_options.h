@@ -3,15 +3,35 @@
 #ifndef MXTALLY_SERVER_INGEST_INGEST_OPTIONS_H_
 #define MXTALLY_SERVER_INGEST_INGEST_OPTIONS_H_
 
+#include <grpcpp/server_context.h>
+
 #include <cstdint>
+#include <functional>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/ingest/writer.h"
 
 namespace mxtally {
 
+// Who opened a stream.
+struct StreamOwner {
+  // Whether sessions of this host may come from there.
+  std::function<absl::Status(const std::string& host)> check_host = [](const std::string&) {
+    return absl::OkStatus();
+  };
+
+  absl::Time certificate_expires = absl::InfiniteFuture();
+};
+
 struct IngestOptions {
+  // Called when a stream begins, on a thread of gRPC.  A status that is not OK
+  // ends the stream.
+  std::function<absl::StatusOr<StreamOwner>(const grpc::CallbackServerContext&)> identify =
+      [](const grpc::CallbackServerContext&) { return StreamOwner(); };
+
   // Told to agents.
   std::string server_version = {};
 

@@ -28,13 +28,17 @@ IngestService::~IngestService() {
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* IngestService::StreamSessions(
     grpc::CallbackServerContext* context) {
+  absl::StatusOr<StreamOwner> owner = shared_.options.identify(*context);
+  absl::Status refusal = owner.status();
   const auto stream = std::make_shared<IngestStream>(
-      shared_, *context, [this](IngestStream* ended) { Remove(ended); });
-  absl::Status refusal;
+      shared_, *context, owner.ok() ? *std::move(owner) : StreamOwner(),
+      [this](IngestStream* ended) { Remove(ended); });
   {
     MutexLock lock(mutex_);
     streams_.emplace(stream.get(), stream);
-    if (draining_) {
+    if (!refusal.ok()) {
+      // Told below.
+    } else if (draining_) {
       refusal = absl::UnavailableError("the server is stopping");
     } else if (static_cast<int>(streams_.size()) > shared_.options.streams_max) {
       refusal = absl::UnavailableError("the server has too many streams");
@@ -79,7 +83,7 @@ bool IngestService::Drain(absl::Duration timeout) {
   return true;
 }
 
-bool IngestService::IsConnected(const std::string& host) const { return connected_.Contains(host); }
+const ConnectedHosts& IngestService::connected() const { return connected_; }
 
 int64_t IngestService::stream_count() const {
   MutexLock lock(mutex_);

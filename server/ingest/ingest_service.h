@@ -40,7 +40,7 @@ class IngestService final
   // committed and acknowledged.  Returns whether all ended within `timeout`.
   bool Drain(absl::Duration timeout);
 
-  bool IsConnected(const std::string& host) const;
+  const ConnectedHosts& connected() const;
   int64_t stream_count() const;
   int64_t queue_bytes() const;
 

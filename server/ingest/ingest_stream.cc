@@ -40,8 +40,8 @@ absl::Time HourOf(const google::protobuf::Timestamp& stamp) {
 }  // namespace
 
 IngestStream::IngestStream(IngestShared& shared, const grpc::CallbackServerContext& context,
-                           std::function<void(IngestStream*)> on_done)
-    : shared_(shared), context_(context), on_done_(std::move(on_done)) {}
+                           StreamOwner owner, std::function<void(IngestStream*)> on_done)
+    : shared_(shared), context_(context), owner_(std::move(owner)), on_done_(std::move(on_done)) {}
 
 void IngestStream::Start() {
   CloseAfter(hello_alarm_, shared_.options.hello_wait_max, &IngestStream::OnHelloWaitOver);
@@ -160,10 +160,11 @@ absl::Status IngestStream::Take(Request request) {
 
 absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   if (absl::Status status = CheckHello(hello); !status.ok()) return status;
+  if (absl::Status status = owner_.check_host(hello.host()); !status.ok()) return status;
   host_ = hello.host();
   agent_version_ = hello.agent_version();
   hello_alarm_.Cancel();
-  const int streams_of_host = shared_.connected.Add(host_);
+  const int streams_of_host = shared_.connected.Add(host_, owner_.certificate_expires);
   shared_.observer.OnStreamOpened(host_, streams_of_host);
   CloseAfter(age_alarm_, shared_.options.stream_age_max * absl::Uniform(absl::BitGen(), 0.9, 1.0),
              &IngestStream::OnAgeReached);

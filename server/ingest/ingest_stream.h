@@ -62,7 +62,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // `context` is the call's.  `on_done` is called once, as the last thing that
   // gRPC calls.  Until then the caller keeps the stream alive; the writer may
   // hold it longer.
-  IngestStream(IngestShared& shared, const grpc::CallbackServerContext& context,
+  IngestStream(IngestShared& shared, const grpc::CallbackServerContext& context, StreamOwner owner,
                std::function<void(IngestStream*)> on_done);
 
   // Reads the hello.
@@ -126,6 +126,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   IngestShared& shared_;
   const grpc::CallbackServerContext& context_;  // Until OnDone().
+  const StreamOwner owner_;
   const std::function<void(IngestStream*)> on_done_;
 
   // Belong to gRPC while a read or a write is outstanding.

@@ -56,6 +56,27 @@ constexpr Description kStreamsOfOneHost = {
     "agents call themselves by one name."};
 constexpr Description kStreamsEnded = {"mxtally_server_ingest_streams_ended_total",
                                        "Streams that ended, by gRPC's status `code`."};
+constexpr Description kDenied = {
+    "mxtally_server_auth_denied_total",
+    "Calls and streams that were denied, by `reason`: no_identity, neither certificate nor token; "
+    "token, unknown or sent without encryption; certificate, expired or not valid yet; role, the "
+    "caller may not call this; host, an agent's stream for a host that is not its own."};
+constexpr Description kHandshakesFailed = {
+    "mxtally_server_tls_handshakes_failed_total",
+    "TLS handshakes that failed: a certificate of another authority, expired or not valid yet; a "
+    "client that speaks no TLS, or too old a version; or one that did not accept this server."};
+constexpr Description kFilesUnusable = {
+    "mxtally_server_auth_files_unusable",
+    "1 while a certificate file or the access list cannot be used; what was read before is."};
+constexpr Description kCertificateExpiry = {
+    "mxtally_server_tls_certificate_expiry_timestamp_seconds",
+    "When the server's own certificate expires."};
+constexpr Description kAuthoritiesExpiry = {
+    "mxtally_server_tls_client_ca_expiry_timestamp_seconds",
+    "When the first of the authorities for client certificates expires."};
+constexpr Description kAgentExpiry = {
+    "mxtally_server_tls_agent_certificate_expiry_timestamp_seconds",
+    "When the first of the connected agents' certificates expires.  ListHosts tells which."};
 constexpr char kStorePrefix[] = "mxtally_server_store_";
 constexpr char kStoreHelp[] = "A figure of the store.";
 
@@ -102,6 +123,8 @@ struct ServerMetrics::Registered {
         store_failures(AddCounter(registry, kStoreFailures)),
         streams_opened(AddCounter(registry, kStreamsOpened)),
         streams_of_one_host(AddCounter(registry, kStreamsOfOneHost)),
+        handshakes_failed(AddCounter(registry, kHandshakesFailed)),
+        files_unusable(AddGauge(registry, kFilesUnusable)),
         queue_bytes(AddGauge(registry, kQueueBytes)),
         streams(AddGauge(registry, kStreams)),
         commit_seconds(prometheus::BuildHistogram()
@@ -121,6 +144,11 @@ struct ServerMetrics::Registered {
       rejected[i] = &rejected_family.Add(
           {{"reason", std::string(RejectKindName(static_cast<RejectKind>(i)))}});
     }
+    Family<Counter>& denied_family = CounterFamily(registry, kDenied);
+    for (int i = 0; i < kDenialReasonCount; ++i) {
+      denied[i] = &denied_family.Add(
+          {{"reason", std::string(DenialReasonName(static_cast<DenialReason>(i)))}});
+    }
     Family<Counter>& ended_family = CounterFamily(registry, kStreamsEnded);
     for (int i = 0; i < kStatusCodeCount; ++i) {
       ended[i] =
@@ -135,6 +163,8 @@ struct ServerMetrics::Registered {
   Counter& store_failures;
   Counter& streams_opened;
   Counter& streams_of_one_host;
+  Counter& handshakes_failed;
+  Gauge& files_unusable;
   Gauge& queue_bytes;
   Gauge& streams;
   prometheus::Histogram& commit_seconds;
@@ -144,17 +174,36 @@ struct ServerMetrics::Registered {
   Counter* key_conflicts;
   Counter* sealed;
   std::array<Counter*, kRejectKindCount> rejected;
+  std::array<Counter*, kDenialReasonCount> denied;
   std::array<Counter*, kStatusCodeCount> ended;
 };
 
-ServerMetrics::ServerMetrics(const std::string& version, IngestObserver& next)
+ServerMetrics::ServerMetrics(const std::string& version, ServerObserver& next)
     : next_(next), registered_(std::make_unique<Registered>(version)) {}
 
 ServerMetrics::~ServerMetrics() = default;
 
 std::string ServerMetrics::Text(const LiveFigures& live) {
+  std::lock_guard lock(text_mutex_);
   registered_->queue_bytes.Set(static_cast<double>(live.queue_bytes));
   registered_->streams.Set(static_cast<double>(live.streams));
+  // A certificate that there is not has no series, rather than one at 0.
+  const std::pair<const Description&, absl::Time> expiries[] = {
+      {kCertificateExpiry, live.certificate_expires},
+      {kAuthoritiesExpiry, live.authorities_expire},
+      {kAgentExpiry, live.first_agent_certificate_expires}};
+  for (const auto& [description, time] : expiries) {
+    prometheus::Family<Gauge>& family = prometheus::BuildGauge()
+                                            .Name(description.name)
+                                            .Help(description.help)
+                                            .Register(registered_->registry);
+    Gauge& gauge = family.Add({});
+    if (time == absl::InfiniteFuture()) {
+      family.Remove(&gauge);
+    } else {
+      gauge.Set(absl::ToDoubleSeconds(time - absl::UnixEpoch()));
+    }
+  }
   for (const auto& [name, value] : live.store) {
     const std::string full_name = absl::StrCat(kStorePrefix, name);
     AddGauge(registered_->registry, {full_name.c_str(), kStoreHelp}).Set(value);
@@ -195,6 +244,23 @@ void ServerMetrics::OnStreamOpened(const std::string& host, int streams_of_host)
 void ServerMetrics::OnStreamEnded(const std::string& host, const absl::Status& status) {
   registered_->ended.at(static_cast<size_t>(status.code()))->Increment();
   next_.OnStreamEnded(host, status);
+}
+
+void ServerMetrics::OnDenied(const Denial& denial) {
+  registered_->denied.at(static_cast<size_t>(denial.reason))->Increment();
+  next_.OnDenied(denial);
+}
+
+void ServerMetrics::OnHandshakeFailed(const std::string& why) {
+  registered_->handshakes_failed.Increment();
+  next_.OnHandshakeFailed(why);
+}
+
+void ServerMetrics::OnGrpcTrouble(const std::string& what) { next_.OnGrpcTrouble(what); }
+
+void ServerMetrics::OnFilesChanged(const absl::Status& status) {
+  registered_->files_unusable.Set(status.ok() ? 0 : 1);
+  next_.OnFilesChanged(status);
 }
 
 }  // namespace mxtally

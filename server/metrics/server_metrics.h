@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "server/ingest/observer.h"
+#include "absl/time/time.h"
+#include "server/metrics/server_observer.h"
 
 namespace mxtally {
 
@@ -18,14 +20,18 @@ namespace mxtally {
 struct LiveFigures {
   int64_t queue_bytes = 0;
   int64_t streams = 0;
+  // When certificates expire; InfiniteFuture: there is none.
+  absl::Time certificate_expires = absl::InfiniteFuture();
+  absl::Time authorities_expire = absl::InfiniteFuture();
+  absl::Time first_agent_certificate_expires = absl::InfiniteFuture();
   // The store's own: name without prefix, value.
   std::vector<std::pair<std::string, double>> store;
 };
 
-class ServerMetrics final : public IngestObserver {
+class ServerMetrics final : public ServerObserver {
  public:
   // `next` hears everything too; it must outlive the metrics.
-  ServerMetrics(const std::string& version, IngestObserver& next);
+  ServerMetrics(const std::string& version, ServerObserver& next);
   ~ServerMetrics() override;
 
   // All metrics in Prometheus' text format.
@@ -38,11 +44,17 @@ class ServerMetrics final : public IngestObserver {
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;
 
+  void OnDenied(const Denial& denial) override;
+  void OnHandshakeFailed(const std::string& why) override;
+  void OnGrpcTrouble(const std::string& what) override;
+  void OnFilesChanged(const absl::Status& status) override;
+
  private:
   struct Registered;  // Keeps prometheus-cpp out of this header.
 
-  IngestObserver& next_;
+  ServerObserver& next_;
   const std::unique_ptr<Registered> registered_;
+  std::mutex text_mutex_;  // Series that come and go do so for one Text() at a time.
 };
 
 }  // namespace mxtally

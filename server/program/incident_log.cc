@@ -53,4 +53,31 @@ void IncidentLog::OnStreamEnded(const std::string& host, const absl::Status& sta
   }
 }
 
+void IncidentLog::OnDenied(const Denial& denial) {
+  if (int64_t left_out = 0; denied_.Take(left_out)) {
+    spdlog::warn("denied {} to {}: {} ({} more since the last line)", denial.method, denial.caller,
+                 denial.status.ToString(), left_out);
+  }
+}
+
+void IncidentLog::OnHandshakeFailed(const std::string& why) {
+  if (int64_t left_out = 0; handshake_.Take(left_out)) {
+    spdlog::warn("TLS: {} ({} more since the last line)", why, left_out);
+  }
+}
+
+void IncidentLog::OnGrpcTrouble(const std::string& what) {
+  if (int64_t left_out = 0; grpc_.Take(left_out)) {
+    spdlog::warn("gRPC: {} ({} more since the last line)", what, left_out);
+  }
+}
+
+void IncidentLog::OnFilesChanged(const absl::Status& status) {
+  if (status.ok()) {
+    spdlog::info("certificates and access list were read again and are used from now on");
+  } else {
+    spdlog::error("{}; what was read before stays in use", std::string(status.message()));
+  }
+}
+
 }  // namespace mxtally

@@ -1,4 +1,4 @@
-// Writes what ingest reports to the log.  A kind of line comes at most every
+// Writes what the server reports to the log.  A kind of line comes at most every
 // ten seconds, with the number of those left out.  Thread-safe.
 
 #ifndef MXTALLY_SERVER_PROGRAM_INCIDENT_LOG_H_
@@ -9,16 +9,20 @@
 #include <mutex>
 #include <string>
 
-#include "server/ingest/observer.h"
+#include "server/metrics/server_observer.h"
 
 namespace mxtally {
 
-class IncidentLog final : public IngestObserver {
+class IncidentLog final : public ServerObserver {
  public:
   void OnStoreFailed(const absl::Status& status) override;
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;
+  void OnDenied(const Denial& denial) override;
+  void OnHandshakeFailed(const std::string& why) override;
+  void OnGrpcTrouble(const std::string& what) override;
+  void OnFilesChanged(const absl::Status& status) override;
 
  private:
   class Limit {
@@ -35,6 +39,9 @@ class IncidentLog final : public IngestObserver {
   Limit store_failed_;
   Limit rejected_;
   Limit refused_;
+  Limit denied_;
+  Limit handshake_;
+  Limit grpc_;
 };
 
 }  // namespace mxtally

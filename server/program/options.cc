@@ -8,8 +8,10 @@
 #include "absl/strings/match.h"
 #include "daemon/options/option_set.h"
 #include "daemon/options/values.h"
+#include "server/auth/access_list.h"
 #include "server/program/test_kill.h"
 #include "storage/open.h"
+#include "tls/credential_files.h"
 
 namespace mxtally {
 namespace {
@@ -22,8 +24,13 @@ void DefineServeOptions(OptionSet& set, ServerOptions& options) {
             options.http_listen, ParseListenAddress, options.http_listen.ToString());
   set.Text("database", "URL", "Where sessions are kept: sqlite:PATH; created when missing",
            options.database);
-  set.Flag("plaintext", "Let other machines connect, although nothing is encrypted",
-           options.plaintext);
+  set.Text("tls-cert", "FILE", "Certificate of this server, PEM; with it gRPC speaks TLS only",
+           options.tls.certificate);
+  set.Text("tls-key", "FILE", "Its private key, PEM", options.tls.key);
+  set.Text("tls-client-ca", "FILE", "Authorities that client certificates are checked against, PEM",
+           options.tls.authorities);
+  set.Text("access", "FILE", "List of readers and operators", options.access_list);
+  set.Flag("plaintext", "Let other machines connect where nothing is encrypted", options.plaintext);
 }
 
 void CheckDatabase(OptionSet& set, const ServerOptions& options) {
@@ -34,11 +41,42 @@ void CheckDatabase(OptionSet& set, const ServerOptions& options) {
   }
 }
 
+// The files are read here too, so that `check` says what is wrong with them.
+void CheckTls(OptionSet& set, const ServerOptions& options) {
+  const std::pair<const char*, const std::string&> files[] = {
+      {"tls-cert", options.tls.certificate},
+      {"tls-key", options.tls.key},
+      {"tls-client-ca", options.tls.authorities}};
+  const bool any = std::any_of(std::begin(files), std::end(files),
+                               [](const auto& file) { return !file.second.empty(); });
+  if (!any) {
+    if (!options.access_list.empty()) {
+      set.Reject("access", "--tls-cert too, because readers and operators need TLS",
+                 options.access_list);
+    }
+    return;
+  }
+  bool all = true;
+  for (const auto& [name, path] : files) {
+    if (!path.empty()) continue;
+    set.Reject(name, "a file, because TLS needs --tls-cert, --tls-key and --tls-client-ca", "");
+    all = false;
+  }
+  if (!all) return;
+  if (absl::Status s = ReadCredentials(options.tls).status(); !s.ok()) set.Reject("tls-cert", s);
+  if (options.access_list.empty()) return;
+  if (absl::Status s = AccessList::Read(options.access_list).status(); !s.ok()) {
+    set.Reject("access", s);
+  }
+}
+
 // What cannot be is rejected.
 void CheckServeOptions(OptionSet& set, const ServerOptions& options) {
   CheckDatabase(set, options);
+  CheckTls(set, options);
   const auto check_listen = [&](const std::string& name, const ListenAddress& address) {
     if (options.plaintext || address.IsLoopback()) return;
+    if (name == "listen" && !options.tls.certificate.empty()) return;
     set.Reject(name,
                "a loopback address, or --plaintext if the network is trusted: other machines "
                "could connect, and nothing would be encrypted",

@@ -11,6 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.pb.h"
+#include "server/auth/authority.h"
+#include "server/auth/credential_watch.h"
+#include "server/auth/grpc_log.h"
+#include "server/auth/server_credentials.h"
 #include "server/fleet/fleet_service.h"
 #include "server/http/http_server.h"
 #include "server/ingest/ingest_service.h"
@@ -46,6 +50,23 @@ absl::Status CheckListen(absl::string_view option, const ListenAddress& address,
                    "listen on 127.0.0.1, or add --plaintext if the network is trusted"));
 }
 
+absl::Status CheckTls(const ServerOptions& options) {
+  const int files = static_cast<int>(!options.tls.certificate.empty()) +
+                    static_cast<int>(!options.tls.key.empty()) +
+                    static_cast<int>(!options.tls.authorities.empty());
+  if (files != 0 && files != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected --tls-cert, --tls-key and --tls-client-ca together, found ", files,
+                     " of the three"));
+  }
+  if (files == 0 && !options.access_list.empty()) {
+    return absl::InvalidArgumentError(
+        "--access names readers and operators, who need TLS: expected --tls-cert, --tls-key and "
+        "--tls-client-ca too, found none");
+  }
+  return absl::OkStatus();
+}
+
 void Configure(grpc::ServerBuilder& builder) {
   // Process-wide, so once.
   static const bool plugins = [] {
@@ -65,8 +86,26 @@ void Configure(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kPingWaitMax));
 }
 
-IngestOptions IngestOptionsOf(const ServerOptions& options) {
+constexpr char kStreamSessions[] = "/mxtally.v1.IngestService/StreamSessions";
+
+absl::StatusOr<StreamOwner> OwnerOf(Authority& authority,
+                                    const grpc::CallbackServerContext& context) {
+  absl::StatusOr<Caller> caller = IdentifyCaller(authority, context, kStreamSessions);
+  if (!caller.ok()) return caller.status();
+  StreamOwner owner;
+  owner.certificate_expires = caller->certificate_expires;
+  owner.check_host = [&authority, address = context.peer(),
+                      caller = *std::move(caller)](const std::string& host) {
+    return authority.CheckHost(caller, kStreamSessions, host, address);
+  };
+  return owner;
+}
+
+IngestOptions IngestOptionsOf(const ServerOptions& options, Authority& authority) {
   IngestOptions ingest;
+  ingest.identify = [&authority](const grpc::CallbackServerContext& context) {
+    return OwnerOf(authority, context);
+  };
   ingest.server_version = options.version;
   ingest.keepalive_min = kPingIntervalMin;
   ingest.writer.after_commit = options.after_commit;
@@ -75,7 +114,12 @@ IngestOptions IngestOptionsOf(const ServerOptions& options) {
 
 FleetServiceOptions FleetOptionsOf(const IngestService& ingest) {
   FleetServiceOptions fleet;
-  fleet.connected = [&ingest](const std::string& host) { return ingest.IsConnected(host); };
+  fleet.connected = [&ingest](const std::string& host) {
+    return ingest.connected().Contains(host);
+  };
+  fleet.certificate_expires = [&ingest](const std::string& host) {
+    return ingest.connected().CertificateExpires(host);
+  };
   return fleet;
 }
 
@@ -83,13 +127,16 @@ FleetServiceOptions FleetOptionsOf(const IngestService& ingest) {
 // services before the store.
 class ServerImpl final : public Server {
  public:
-  ServerImpl(const ServerOptions& options, std::unique_ptr<Store> store, IngestObserver& observer)
+  ServerImpl(const ServerOptions& options, std::unique_ptr<Store> store, ServerObserver& observer)
       : options_(options),
         listen_(options.listen),
         http_listen_(options.http_listen),
         store_(std::move(store)),
         metrics_(options.version, observer),
-        ingest_(*store_, metrics_, IngestOptionsOf(options)),
+        authority_(options.tls.certificate.empty() ? Authority::Transport::kPlaintext
+                                                   : Authority::Transport::kTls,
+                   metrics_),
+        ingest_(*store_, metrics_, IngestOptionsOf(options, authority_)),
         stats_(*store_),
         fleet_(*store_, FleetOptionsOf(ingest_)) {}
 
@@ -102,9 +149,19 @@ class ServerImpl final : public Server {
   }
 
   absl::Status Listen() {
+    if (!options_.tls.certificate.empty()) {
+      absl::StatusOr<std::unique_ptr<CredentialWatch>> watch =
+          CredentialWatch::Start({.files = options_.tls,
+                                  .access_list = options_.access_list,
+                                  .interval = options_.reload_interval},
+                                 authority_, metrics_);
+      if (!watch.ok()) return watch.status();
+      credentials_ = *std::move(watch);
+    }
     grpc::ServerBuilder builder;
     Configure(builder);
-    builder.AddListeningPort(options_.listen.ToString(), grpc::InsecureServerCredentials(),
+    builder.AddListeningPort(options_.listen.ToString(),
+                             CreateServerCredentials(authority_, credentials_.get()),
                              &listen_.port);
     builder.RegisterService(&ingest_);
     builder.RegisterService(&stats_);
@@ -117,6 +174,10 @@ class ServerImpl final : public Server {
     return ListenHttp();
   }
 
+  void Reload() override {
+    if (credentials_ != nullptr) credentials_->Reload();
+  }
+
   const ListenAddress& listen() const override { return listen_; }
   const ListenAddress& http_listen() const override { return http_listen_; }
 
@@ -125,13 +186,10 @@ class ServerImpl final : public Server {
     HttpOptions http;
     http.host = http_listen_.host;
     http.port = http_listen_.port;
-    http.metrics = [this] {
-      return metrics_.Text({.queue_bytes = ingest_.queue_bytes(),
-                            .streams = ingest_.stream_count(),
-                            .store = store_->Gauges()});
-    };
+    http.metrics = [this] { return Metrics(); };
     http.ready = [this] {
       if (absl::Status status = ingest_.Ready(); !status.ok()) return status;
+      if (absl::Status status = CertificateReady(); !status.ok()) return status;
       return store_->StoredCuts("").status();  // Can it be read?
     };
     absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(std::move(http));
@@ -141,12 +199,40 @@ class ServerImpl final : public Server {
     return absl::OkStatus();
   }
 
+  std::string Metrics() {
+    LiveFigures live = {.queue_bytes = ingest_.queue_bytes(),
+                        .streams = ingest_.stream_count(),
+                        .store = store_->Gauges()};
+    live.first_agent_certificate_expires = ingest_.connected().FirstCertificateExpires();
+    if (credentials_ != nullptr) {
+      const std::shared_ptr<const Credentials> current = credentials_->current();
+      live.certificate_expires = current->certificate.not_after;
+      live.authorities_expire = current->authorities_expire;
+    }
+    return metrics_.Text(live);
+  }
+
+  // Agents connect as long as the certificate is valid; a balancer and whoever
+  // watches it hear of its end before that.
+  absl::Status CertificateReady() {
+    if (credentials_ == nullptr) return absl::OkStatus();
+    const Certificate certificate = credentials_->current()->certificate;
+    absl::Status valid = CheckValidity(certificate, absl::Now());
+    if (valid.ok()) valid = CheckValidity(certificate, absl::Now() + options_.certificate_margin);
+    if (valid.ok()) return valid;
+    return absl::Status(valid.code(),
+                        absl::StrCat(options_.tls.certificate, ": ", valid.message()));
+  }
+
   const ServerOptions options_;
   ListenAddress listen_;
   ListenAddress http_listen_;
 
   const std::unique_ptr<Store> store_;
   ServerMetrics metrics_;
+  GrpcLog grpc_log_{metrics_};
+  Authority authority_;
+  std::unique_ptr<CredentialWatch> credentials_;  // Null without TLS.
   IngestService ingest_;
   StatsService stats_;
   FleetService fleet_;
@@ -157,8 +243,10 @@ class ServerImpl final : public Server {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
-                                                      IngestObserver& observer) {
-  if (absl::Status status = CheckListen("--listen", options.listen, options.plaintext);
+                                                      ServerObserver& observer) {
+  const bool tls = !options.tls.certificate.empty();
+  if (absl::Status status = CheckTls(options); !status.ok()) return status;
+  if (absl::Status status = CheckListen("--listen", options.listen, tls || options.plaintext);
       !status.ok()) {
     return status;
   }

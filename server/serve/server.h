@@ -10,8 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/ingest/observer.h"
+#include "server/metrics/server_observer.h"
 #include "server/serve/listen_address.h"
+#include "tls/credential_files.h"
 
 namespace mxtally {
 
@@ -22,7 +23,19 @@ struct ServerOptions {
   // "sqlite:PATH".
   std::string database = {};
 
-  // Whether other machines may connect, although nothing is encrypted.
+  // With them gRPC speaks TLS only.  All empty: plaintext.
+  CredentialFiles tls = {};
+
+  // Who is a reader or an operator, see AccessList; empty: nobody.  Needs TLS.
+  std::string access_list = {};
+
+  // Longest time until a change of these files is noticed.
+  absl::Duration reload_interval = absl::Seconds(5);
+
+  // /readyz fails when the own certificate expires within this time.
+  absl::Duration certificate_margin = absl::Hours(24);
+
+  // Whether other machines may connect to a port where nothing is encrypted.
   bool plaintext = false;
 
   // Release, told to agents and in metrics.
@@ -44,10 +57,14 @@ class Server {
   //   UNAVAILABLE       a port is in use
   // and the errors of OpenStore().
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
-                                                       IngestObserver& observer);
+                                                       ServerObserver& observer);
 
   // Takes nothing new, commits and acknowledges what has come, and stops.
   virtual ~Server() = default;
+
+  // Reads certificates and access list again now, rather than within
+  // `reload_interval`.
+  virtual void Reload() = 0;
 
   // The addresses bound, with the ports that the system picked.
   virtual const ListenAddress& listen() const = 0;

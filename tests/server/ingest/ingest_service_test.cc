@@ -231,18 +231,18 @@ TEST_F(IngestServiceTest, StatusOutOfBoundsEndsTheStream) {
 
 TEST_F(IngestServiceTest, ConnectedHostsAreThoseWithAnOpenStream) {
   StartServer();
-  EXPECT_FALSE(service_->IsConnected("mx1"));
+  EXPECT_FALSE(service_->connected().Contains("mx1"));
   auto first = Connect("mx1");
   auto second = Connect("mx1");
-  EXPECT_TRUE(service_->IsConnected("mx1"));
-  EXPECT_FALSE(service_->IsConnected("mx2"));
+  EXPECT_TRUE(service_->connected().Contains("mx1"));
+  EXPECT_FALSE(service_->connected().Contains("mx2"));
   EXPECT_EQ(observer_.streams_of_host_max, 2);
   first->HalfClose();
   EXPECT_TRUE(first->Finish().ok());
   EXPECT_TRUE(Eventually([&] { return service_->stream_count() == 1; }));
-  EXPECT_TRUE(service_->IsConnected("mx1"));
+  EXPECT_TRUE(service_->connected().Contains("mx1"));
   second.reset();
-  EXPECT_TRUE(Eventually([&] { return !service_->IsConnected("mx1"); }));
+  EXPECT_TRUE(Eventually([&] { return !service_->connected().Contains("mx1"); }));
 }
 
 TEST_F(IngestServiceTest, TwoStreamsOfAHostAreHarmless) {

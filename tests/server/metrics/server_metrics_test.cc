@@ -15,7 +15,7 @@ class ServerMetricsTest : public testing::Test {
  protected:
   std::string Text(const LiveFigures& live = {}) { return metrics_.Text(live); }
 
-  IngestObserver nobody_;
+  ServerObserver nobody_;
   ServerMetrics metrics_{"0.1.0", nobody_};
 };
 

@@ -84,7 +84,7 @@ class ServerTest : public testing::Test {
 
   const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_server_test_", getpid());
   ServerOptions options_;
-  IngestObserver observer_;
+  ServerObserver observer_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

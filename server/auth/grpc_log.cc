@@ -1,0 +1,48 @@
+#include "server/auth/grpc_log.h"
+
+#include <grpc/support/log.h>
+
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+
+namespace mxtally {
+namespace {
+
+// Of src/core/tsi/ssl_transport_security.cc; a test of the server holds it.
+constexpr absl::string_view kHandshakeFailed = "Handshake failed with fatal error";
+
+// Shared while a line is told, so that nobody is told who has gone.
+std::shared_mutex mutex;
+AuthObserver* current = nullptr;
+
+void Take(gpr_log_func_args* line) {
+  std::shared_lock lock(mutex);
+  if (current == nullptr) return;
+  const std::string text(line->message);
+  if (absl::StartsWith(text, kHandshakeFailed)) {
+    current->OnHandshakeFailed(text);
+  } else {
+    current->OnGrpcTrouble(text);
+  }
+}
+
+}  // namespace
+
+GrpcLog::GrpcLog(AuthObserver& observer) : observer_(observer) {
+  {
+    std::unique_lock lock(mutex);
+    current = &observer;
+  }
+  gpr_set_log_function(Take);
+}
+
+GrpcLog::~GrpcLog() {
+  std::unique_lock lock(mutex);
+  if (current == &observer_) current = nullptr;
+}
+
+}  // namespace mxtally
