@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 #include "agent/parser/event.h"
@@ -17,7 +18,11 @@ namespace mxtally {
 
 // Takes `prefix` off; leaves `text` alone when it begins otherwise.
 inline bool Consume(std::string_view& text, std::string_view prefix) {
-  if (text.substr(0, prefix.size()) != prefix) return false;
+  // Not a comparison of views: with a prefix known to the compiler this is a
+  // comparison of words.
+  if (text.size() < prefix.size() || std::memcmp(text.data(), prefix.data(), prefix.size()) != 0) {
+    return false;
+  }
   text.remove_prefix(prefix.size());
   return true;
 }

@@ -8,6 +8,7 @@ namespace mxtally {
 namespace {
 
 constexpr size_t kTraditionalStamp = 15;  // "Nov  2 04:02:01"
+constexpr size_t kHourPrefix = 10;        // "Nov  2 04:"
 constexpr size_t kIsoStamp = 19;          // "2026-11-02T04:02:01"
 
 // Lines of several processes are out of order by seconds, and clocks are set
@@ -81,17 +82,17 @@ std::optional<int> ReadZone(std::string_view& text) {
   return sign * (hours * 3600 + minutes * 60);
 }
 
-// Seconds since 1970-01-01T00:00:00 in the stamp's zone; days as Howard
-// Hinnant's days_from_civil() counts them (years begin in March).
-int64_t SecondsFromCivil(const Framer::Stamp& stamp) {
-  const int64_t y = stamp.month <= 2 ? stamp.year - 1 : stamp.year;
+// Seconds since 1970-01-01T00:00:00; days as Howard Hinnant's days_from_civil()
+// counts them (years begin in March).
+int64_t SecondsFromCivil(int year, int month, int day, const Framer::Stamp& clock) {
+  const int64_t y = month <= 2 ? year - 1 : year;
   const int64_t era = (y >= 0 ? y : y - 399) / 400;
   const int64_t year_of_era = y - era * 400;
-  const int64_t month_from_march = stamp.month + (stamp.month > 2 ? -3 : 9);
-  const int64_t day_of_year = (153 * month_from_march + 2) / 5 + stamp.day - 1;
+  const int64_t month_from_march = month + (month > 2 ? -3 : 9);
+  const int64_t day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
   const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return (era * 146097 + day_of_era - 719468) * 86400 + stamp.hour * 3600 + stamp.minute * 60 +
-         stamp.second;
+  return (era * 146097 + day_of_era - 719468) * 86400 + clock.hour * 3600 + clock.minute * 60 +
+         clock.second;
 }
 
 // Adds nothing where there is nothing to add: a call into another library.
@@ -111,6 +112,7 @@ bool DateExists(int year, int month, int day) {
 // are mostly those of the line before.
 bool TakeTraditionalStamp(std::string_view& line, Framer::Stamp& stamp) {
   if (line.size() <= kTraditionalStamp || !ReadClock(line.data() + 7, stamp)) return false;
+  stamp.hour_prefix = line.substr(0, kHourPrefix);
   line.remove_prefix(kTraditionalStamp);
   return ReadFraction(line, stamp.nanosecond) && TakeBlank(line);
 }
@@ -121,13 +123,14 @@ bool TakeIsoStamp(std::string_view& line, Framer::Stamp& stamp) {
   const char* p = line.data();
   const int century = TwoDigits(p);
   const int year_of_century = TwoDigits(p + 2);
-  stamp.year = century * 100 + year_of_century;
-  stamp.month = TwoDigits(p + 5);
-  stamp.day = TwoDigits(p + 8);
+  const int year = century * 100 + year_of_century;
+  const int month = TwoDigits(p + 5);
+  const int day = TwoDigits(p + 8);
   if (century < 0 || year_of_century < 0 || p[4] != '-' || p[7] != '-' || p[10] != 'T' ||
-      !ReadClock(p + 11, stamp)) {
+      !DateExists(year, month, day) || !ReadClock(p + 11, stamp)) {
     return false;
   }
+  stamp.civil_seconds = SecondsFromCivil(year, month, day, stamp);
   line.remove_prefix(kIsoStamp);
   if (!ReadFraction(line, stamp.nanosecond)) return false;
   stamp.utc_offset = ReadZone(line);
@@ -183,20 +186,21 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
 
 Framer::Framer(FramerOptions options, FramerState state) : options_(options), state_(state) {}
 
-bool Framer::Split(std::string_view line, FramedLine& frame) {
+bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp) {
   // After a crash a file system may leave zeros before the next good line.
   while (!line.empty() && line.front() == '\0') line.remove_prefix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);
   SkipPriority(line);
   if (line.empty()) return false;
-  const std::string_view hour_prefix = line.substr(0, kHourPrefix);
-  Stamp stamp;
-  const bool iso = IsDigit(line.front());
-  if (!(iso ? TakeIsoStamp(line, stamp) : TakeTraditionalStamp(line, stamp)) ||
-      !SplitHostAndTag(line, frame)) {
-    return false;
-  }
-  return iso ? ReadIsoTime(stamp, frame.time) : ReadTraditionalTime(stamp, hour_prefix, frame.time);
+  const bool has_stamp =
+      IsDigit(line.front()) ? TakeIsoStamp(line, stamp) : TakeTraditionalStamp(line, stamp);
+  return has_stamp && SplitHostAndTag(line, frame);
+}
+
+bool Framer::Resolve(const Stamp& stamp, absl::Time& time) {
+  if (!stamp.hour_prefix.empty()) return ReadTraditionalTime(stamp, time);
+  ReadIsoTime(stamp, time);
+  return true;
 }
 
 std::optional<absl::Time> Framer::PeekTime(std::string_view line) const {
@@ -206,51 +210,48 @@ std::optional<absl::Time> Framer::PeekTime(std::string_view line) const {
   return frame.time;
 }
 
-bool Framer::ReadTraditionalTime(Stamp& stamp, std::string_view hour_prefix, absl::Time& time) {
-  if (hour_prefix == hour_prefix_) {
+bool Framer::ReadTraditionalTime(const Stamp& stamp, absl::Time& time) {
+  if (stamp.hour_prefix == hour_prefix_) {
     time = FromUnix(hour_start_ + stamp.minute * 60 + stamp.second, stamp.nanosecond);
   } else {
-    const char* p = hour_prefix.data();
-    stamp.month = MonthNumber(hour_prefix.substr(0, 3));
-    stamp.day = p[4] == ' ' && IsDigit(p[5]) ? p[5] - '0' : TwoDigits(p + 4);
-    if (stamp.month == 0 || p[3] != ' ' || p[6] != ' ') return false;
-    const std::optional<int> year = YearFor(stamp);
+    const char* p = stamp.hour_prefix.data();
+    const int month = MonthNumber(stamp.hour_prefix.substr(0, 3));
+    const int day = p[4] == ' ' && IsDigit(p[5]) ? p[5] - '0' : TwoDigits(p + 4);
+    if (month == 0 || p[3] != ' ' || p[6] != ' ') return false;
+    const std::optional<int> year = YearFor(month, day, stamp);
     if (!year) return false;
-    stamp.year = *year;
-    time = FromLocal(stamp);
-    RememberHour(hour_prefix, stamp, time);
+    time = FromLocal(absl::CivilSecond(*year, month, day, stamp.hour, stamp.minute, stamp.second),
+                     stamp.nanosecond);
+    RememberHour(stamp, time);
     state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
   }
   state_.last_time = time;
   return true;
 }
 
-bool Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
-  if (!DateExists(stamp.year, stamp.month, stamp.day)) return false;
+void Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
   if (stamp.utc_offset) {
-    time = FromUnix(SecondsFromCivil(stamp) - *stamp.utc_offset, stamp.nanosecond);
+    time = FromUnix(stamp.civil_seconds - *stamp.utc_offset, stamp.nanosecond);
     state_.utc_offset = absl::Seconds(*stamp.utc_offset);
   } else {
-    time = FromLocal(stamp);
+    time = FromLocal(absl::CivilSecond() + stamp.civil_seconds, stamp.nanosecond);
     state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
   }
   state_.last_time = time;
   hour_prefix_.clear();
-  return true;
 }
 
-absl::Time Framer::FromLocal(const Stamp& stamp) const {
-  const absl::TimeZone::TimeInfo info = options_.time_zone.At(absl::CivilSecond(
-      stamp.year, stamp.month, stamp.day, stamp.hour, stamp.minute, stamp.second));
+absl::Time Framer::FromLocal(absl::CivilSecond local, int32_t nanosecond) const {
+  const absl::TimeZone::TimeInfo info = options_.time_zone.At(local);
   const bool second_pass = info.kind == absl::TimeZone::TimeInfo::REPEATED && state_.last_time &&
                            *state_.last_time - info.pre > kStepBackMax;
-  return (second_pass ? info.post : info.pre) + absl::Nanoseconds(stamp.nanosecond);
+  return (second_pass ? info.post : info.pre) + absl::Nanoseconds(nanosecond);
 }
 
-std::optional<int> Framer::YearFor(const Stamp& stamp) const {
+std::optional<int> Framer::YearFor(int month, int day, const Stamp& stamp) const {
   const auto time_in = [&](int64_t year) {
     return absl::FromCivil(
-        absl::CivilSecond(year, stamp.month, stamp.day, stamp.hour, stamp.minute, stamp.second),
+        absl::CivilSecond(year, month, day, stamp.hour, stamp.minute, stamp.second),
         options_.time_zone);
   };
   if (state_.last_time) {
@@ -261,7 +262,7 @@ std::optional<int> Framer::YearFor(const Stamp& stamp) const {
       std::optional<int> best;
       absl::Duration best_distance;
       for (int year = around - spread; year <= around + spread; ++year) {
-        if (!DateExists(year, stamp.month, stamp.day)) continue;
+        if (!DateExists(year, month, day)) continue;
         const absl::Duration distance = absl::AbsDuration(time_in(year) - *state_.last_time);
         if (best && distance >= best_distance) continue;
         best = year;
@@ -276,12 +277,12 @@ std::optional<int> Framer::YearFor(const Stamp& stamp) const {
       std::min(options_.reference_time, absl::FromUnixSeconds(253402214400)) + absl::Hours(24);
   const int newest = static_cast<int>(absl::ToCivilYear(latest, options_.time_zone).year());
   for (int year = newest; year >= newest - kLeapYearsApart - 1; --year) {
-    if (DateExists(year, stamp.month, stamp.day) && time_in(year) <= latest) return year;
+    if (DateExists(year, month, day) && time_in(year) <= latest) return year;
   }
   return std::nullopt;
 }
 
-void Framer::RememberHour(std::string_view prefix, const Stamp& stamp, absl::Time time) {
+void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
   hour_prefix_.clear();
   const absl::Time start =
       time - absl::Seconds(stamp.minute * 60 + stamp.second) - absl::Nanoseconds(stamp.nanosecond);
@@ -292,7 +293,7 @@ void Framer::RememberHour(std::string_view prefix, const Stamp& stamp, absl::Tim
                      last.kind == absl::TimeZone::TimeInfo::UNIQUE &&
                      last.pre == start + absl::Seconds(3599);
   if (!plain) return;
-  hour_prefix_ = prefix;
+  hour_prefix_ = stamp.hour_prefix;
   hour_start_ = absl::ToUnixSeconds(start);
 }
 

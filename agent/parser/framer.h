@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 
 namespace mxtally {
@@ -53,14 +54,16 @@ class Framer {
  public:
   // What a stamp says of itself.
   struct Stamp {
-    int year = 0;
-    int month = 0;
-    int day = 0;
+    // "Nov  2 04:", which says neither year nor zone; empty for RFC 3339.
+    std::string_view hour_prefix;
+    // RFC 3339 only: seconds since 1970-01-01T00:00:00 in the stamp's own zone.
+    int64_t civil_seconds = 0;
+    // RFC 3339 only: seconds; absent when the stamp names no zone.
+    std::optional<int> utc_offset;
     int hour = 0;
     int minute = 0;
     int second = 0;  // 60 in a leap second.
     int32_t nanosecond = 0;
-    std::optional<int> utc_offset;  // Seconds.
   };
 
   explicit Framer(FramerOptions options, FramerState state = {});
@@ -75,7 +78,16 @@ class Framer {
   // A local time that exists twice is the first one, unless that lies more than
   // a few minutes before the last line; one that was skipped is read with the
   // offset that was in force before.
-  bool Split(std::string_view line, FramedLine& frame);
+  bool Split(std::string_view line, FramedLine& frame) {
+    Stamp stamp;
+    return SplitHeader(line, frame, stamp) && Resolve(stamp, frame.time);
+  }
+
+  // The two halves of Split(): what a line says by itself, all but its time,
+  // and what depends on the lines before.  The first may run on any thread, the
+  // second takes the stamps in the order of the log.
+  static bool SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp);
+  bool Resolve(const Stamp& stamp, absl::Time& time);
 
   const FramerState& state() const { return state_; }
 
@@ -84,14 +96,14 @@ class Framer {
   std::optional<absl::Time> PeekTime(std::string_view line) const;
 
  private:
-  bool ReadTraditionalTime(Stamp& stamp, std::string_view hour_prefix, absl::Time& time);
-  bool ReadIsoTime(const Stamp& stamp, absl::Time& time);
+  bool ReadTraditionalTime(const Stamp& stamp, absl::Time& time);
+  void ReadIsoTime(const Stamp& stamp, absl::Time& time);
 
   // Resolves the pass of a repeated hour.
-  absl::Time FromLocal(const Stamp& stamp) const;
+  absl::Time FromLocal(absl::CivilSecond local, int32_t nanosecond) const;
   // nullopt when no year near the line before, or the reference, has the date.
-  std::optional<int> YearFor(const Stamp& stamp) const;
-  void RememberHour(std::string_view prefix, const Stamp& stamp, absl::Time time);
+  std::optional<int> YearFor(int month, int day, const Stamp& stamp) const;
+  void RememberHour(const Stamp& stamp, absl::Time time);
 
   FramerOptions options_;
   FramerState state_;
@@ -99,7 +111,6 @@ class Framer {
   // Most lines share month, day and hour with the line before.  While no change
   // of the zone's offset falls into that hour, minute and second are all that
   // is left to add.  Describes the last line read, or is empty.
-  static constexpr size_t kHourPrefix = 10;  // "Nov  2 04:"
   std::string hour_prefix_;
   int64_t hour_start_ = 0;  // Seconds since 1970 UTC.
 };

@@ -81,6 +81,7 @@ bool IsAbnormalEnd(std::string_view text, Event& event, LineClass& result) {
 // Reads what follows "TRUST TLS connection ".
 LineClass ReadTlsSummary(std::string_view trust, std::string_view text, Event& event) {
   event.type = EventType::kTlsEstablished;
+  event.tls = {};
   event.tls.reused = Consume(text, "reused from ");
   if (!event.tls.reused && !Consume(text, "established from ")) return LineClass::kUnrecognized;
   event.has_peer = true;

@@ -42,6 +42,11 @@ void LineReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
   }
   framer_ = Framer(framer_options_, state);
   assembler_.Restore(checkpoint.assembler());
+  if (checkpoint.assembler().has_first_line_time() && state.last_time) {
+    first_line_.Restore({.hash = checkpoint.assembler().first_line_hash(),
+                         .time = FromTimestamp(checkpoint.assembler().first_line_time())},
+                        *state.last_time);
+  }
   adopted_host_ = checkpoint.assembler().header_host();
 }
 
@@ -57,12 +62,19 @@ void LineReader::Save(agent::v1::LogCheckpoint& checkpoint) const {
   assembler.Clear();
   assembler_.Save(assembler);
   assembler.set_header_host(adopted_host_);
+  if (first_line_.state().time) {
+    assembler.set_first_line_hash(first_line_.state().hash);
+    *assembler.mutable_first_line_time() = ToTimestamp(*first_line_.state().time);
+  }
 }
 
 void LineReader::ReadLine(std::string_view line, int64_t bytes) {
   FramedLine frame;
   const bool framed = framer_.Split(line, frame);
-  if (framed) builder_.SetTime(frame.time);
+  if (framed) {
+    builder_.SetTime(frame.time);
+    if (first_line_.Returns(line, frame.time)) assembler_.OnLogBeginsAgain(frame.time);
+  }
 
   v1::LineCounts& counts = builder_.counts();
   counts.set_read(counts.read() + 1);
@@ -103,7 +115,8 @@ void LineReader::ReadOversizedLine(int64_t bytes) {
   counts.set_oversized(counts.oversized() + 1);
 }
 
-void LineReader::BeginFile(absl::Time reference_time) {
+void LineReader::BeginFile(absl::Time reference_time, bool at_start) {
+  if (at_start) first_line_ = FirstLine();
   if (framer_.state().last_time) return;
   framer_options_.reference_time = reference_time;
   framer_ = Framer(framer_options_);

@@ -15,6 +15,7 @@
 #include "agent/parser/framer.h"
 #include "agent/pipeline/batch_builder.h"
 #include "agent/session/assembler.h"
+#include "agent/session/first_line.h"
 #include "agent/session/peer_mask.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 
@@ -37,9 +38,9 @@ class LineReader : private AssemblerObserver {
   void ReadLine(std::string_view line, int64_t bytes);
   void ReadOversizedLine(int64_t bytes);
 
-  // The lines that follow are of another file.  `reference_time` decides their
-  // year when no stamp was read before.
-  void BeginFile(absl::Time reference_time);
+  // The lines that follow are of another file, or of a later part of the same.
+  // `reference_time` decides their year when no stamp was read before.
+  void BeginFile(absl::Time reference_time, bool at_start);
 
   void ReadGap(v1::GapReason reason, int64_t bytes_min);
 
@@ -65,6 +66,7 @@ class LineReader : private AssemblerObserver {
   const std::string host_;
   FramerOptions framer_options_;
   Framer framer_;
+  FirstLine first_line_;
   Assembler assembler_;
   BatchBuilder& builder_;
   PeerMask* const mask_;

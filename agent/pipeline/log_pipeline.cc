@@ -229,9 +229,9 @@ void LogPipelineImpl::OnFile(const std::string& path, absl::Time modified,
   absl::Time reference = modified;
   if (name_date) reference = *name_date + absl::Hours(24);
   if (options_.reference_time) reference = *options_.reference_time;
-  reader_->BeginFile(reference);
 
   const v1::Cut here = follower_->Position().value_or(v1::Cut());
+  reader_->BeginFile(reference, /*at_start=*/here.offset() == 0);
   offset_ = here.offset();
   // A reading again begins at a place of its own: without one, the server
   // would take it for the first reading and count it.

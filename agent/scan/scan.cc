@@ -1,30 +1,28 @@
 #include "agent/scan/scan.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <thread>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
 #include "agent/parser/framer.h"
 #include "agent/parser/postfix.h"
-#include "agent/scan/gzip_reader.h"
+#include "agent/scan/chunk_reader.h"
 #include "agent/scan/input_log.h"
+#include "agent/scan/log_chunk.h"
 #include "agent/scan/progress.h"
 #include "agent/scan/report.h"
 #include "agent/scan/scan_settings.h"
 #include "agent/scan/session_sink.h"
 #include "agent/scan/tally.h"
 #include "agent/session/assembler.h"
-#include "agent/source/line_buffer.h"
-#include "agent/source/scoped_fd.h"
+#include "agent/session/first_line.h"
 
 namespace mxtally {
 namespace {
@@ -32,60 +30,35 @@ namespace {
 constexpr int kExitUnreadable = 1;
 constexpr int kExitUsage = 2;
 
-// As the agent that follows a log.
-constexpr int64_t kLineBytesMax = 64 * 1024;
-constexpr int64_t kChunkBytes = 256 * 1024;
-
 // A file that begins this far from the end of the one before is dated anew.
 constexpr absl::Duration kHalfAYear = absl::Hours(24 * 183);
 
-// Framer, dialect and assembler of one log.
+// More would wait for each other: sessions are gathered by one at a time.
+constexpr int kThreadsMax = 4;
+
+// Framer and assembler of one log.
 class LogScan {
  public:
   // All must outlive the scan.
   LogScan(const ScanSettings& settings, SessionSink& sink, ScanReport& report)
       : settings_(settings),
+        sink_(sink),
         report_(report),
         framer_({.time_zone = settings.time_zone}),
         assembler_({.host = {}, .peers = &settings.peers}, sink) {}
 
-  // The lines that follow are of `file`.
-  void BeginFile(const InputFile& file) {
-    FramerState state = framer_.state();
-    if (state.last_time && file.first_time &&
-        absl::AbsDuration(*file.first_time - *state.last_time) > kHalfAYear) {
-      state = {};
+  void Gather(LogChunk& chunk) {
+    if (chunk.begins_file != nullptr) BeginFile(*chunk.begins_file);
+    LineReport& counts = report_.lines;
+    counts.unrecognized += chunk.unrecognized();
+    counts.ignored += chunk.ignored();
+    counts.oversized += chunk.oversized();
+    counts.read += chunk.unrecognized() + chunk.ignored() + chunk.oversized();
+    for (const LogChunk::Line& line : chunk.lines()) {
+      counts.read += 1 + line.ignored_behind;
+      counts.ignored += line.ignored_behind;
+      GatherLine(line, chunk);
     }
-    framer_ =
-        Framer({.time_zone = settings_.time_zone, .reference_time = file.reference_time}, state);
-  }
-
-  void ReadLine(const LineBuffer::Line& line) {
-    ++report_.lines.read;
-    if (line.oversized) {
-      ++report_.lines.oversized;
-      return;
-    }
-    FramedLine frame;
-    if (!framer_.Split(line.text, frame)) {
-      ++(MentionsPostfix(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
-      return;
-    }
-    Widen(frame.time);
-    switch (ParsePostfix(frame, event_)) {
-      case LineClass::kEvent:
-        ++report_.lines.parsed;
-        assembler_.Add(frame, event_);
-        return;
-      case LineClass::kUnrecognized:
-        ++report_.lines.unrecognized;
-        break;
-      case LineClass::kIgnored:
-      case LineClass::kNotMine:
-        ++report_.lines.ignored;
-        break;
-    }
-    assembler_.Tick(frame.time);
   }
 
   // Returns the number of sessions that are still open.
@@ -95,96 +68,124 @@ class LogScan {
   }
 
  private:
+  // The lines that follow are of `file`.
+  void BeginFile(const InputFile& file) {
+    FramerState state = framer_.state();
+    if (state.last_time && file.first_time &&
+        absl::AbsDuration(*file.first_time - *state.last_time) > kHalfAYear) {
+      state = {};
+    }
+    framer_ =
+        Framer({.time_zone = settings_.time_zone, .reference_time = file.reference_time}, state);
+    first_line_ = FirstLine();
+  }
+
+  void GatherLine(const LogChunk::Line& line, LogChunk& chunk) {
+    absl::Time time;
+    if (!framer_.Resolve(line.stamp, time)) {
+      ++(MentionsPostfix(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
+      return;
+    }
+    Widen(time);
+    if (first_line_.Returns(line.text, time)) BeginAgain(time);
+    if (line.line_class == LineClass::kEvent) {
+      ++report_.lines.parsed;
+      LogChunk::LineEvent& parsed = chunk.event(line);
+      parsed.frame.time = time;
+      assembler_.Add(parsed.frame, parsed.event);
+      return;
+    }
+    ++(line.line_class == LineClass::kUnrecognized ? report_.lines.unrecognized
+                                                   : report_.lines.ignored);
+    assembler_.Tick(time);
+  }
+
+  // The lines that follow are the file's first ones once more.
+  void BeginAgain(absl::Time time) {
+    assembler_.OnLogBeginsAgain(time);
+    sink_.BeginLog();
+  }
+
   void Widen(absl::Time time) {
     if (!report_.start || time < *report_.start) report_.start = time;
     if (!report_.end || time > *report_.end) report_.end = time;
   }
 
   const ScanSettings& settings_;
+  SessionSink& sink_;
   ScanReport& report_;
   Framer framer_;
+  FirstLine first_line_;
   Assembler assembler_;
-  Event event_;  // Large, so kept.
 };
 
-absl::Status ReadError(const std::string& path, int error) {
-  return absl::UnavailableError(absl::StrCat(path, ": ", std::generic_category().message(error)));
-}
-
-absl::Status UnsupportedCompression(const std::string& path, const std::string& compression) {
-  return absl::UnimplementedError(
-      absl::StrCat(path, ": unsupported compression (", compression, ")"));
-}
-
-// What a file, or what is left of a pipe, holds; decompressed.
-class InputBytes {
+// All logs, one after the other.
+class LogScans {
  public:
-  // `fd` must outlive this.
-  InputBytes(const std::string& path, int fd) : path_(path), fd_(fd) {}
+  // All must outlive this.
+  LogScans(const ScanSettings& settings, SessionSink& sink, ScanReport& report)
+      : settings_(settings), sink_(sink), report_(report) {}
 
-  // Puts bytes into `space`.  Returns how many; 0 at the end.
-  absl::StatusOr<int64_t> Read(absl::Span<char> space) {
-    if (gzip_) return ReadGzip(space);
-    ssize_t bytes = 0;
-    do {
-      bytes = ::read(fd_, space.data(), space.size());
-    } while (bytes < 0 && errno == EINTR);
-    if (bytes < 0) return ReadError(path_, errno);
-    if (stored_bytes_ == 0) {
-      const std::string_view head(space.data(), static_cast<size_t>(bytes));
-      const std::string compression = CompressionOf(head);
-      if (compression == kGzip) {
-        gzip_.emplace(fd_, head);
-        return ReadGzip(space);
-      }
-      if (!compression.empty()) return UnsupportedCompression(path_, compression);
+  void Gather(LogChunk& chunk) {
+    if (chunk.begins_log) {
+      Finish();
+      sink_.BeginLog();
+      scan_.emplace(settings_, sink_, report_);
     }
-    stored_bytes_ += bytes;
-    return bytes;
+    scan_->Gather(chunk);
   }
 
-  // Read so far, as stored.
-  int64_t stored_bytes() const { return gzip_ ? gzip_->compressed_bytes() : stored_bytes_; }
+  void Finish() {
+    if (scan_) report_.inbound.open_sessions += scan_->Finish();
+    scan_.reset();
+  }
 
  private:
-  absl::StatusOr<int64_t> ReadGzip(absl::Span<char> space) {
-    absl::StatusOr<int64_t> bytes = gzip_->Read(space);
-    if (bytes.ok()) return bytes;
-    return absl::Status(bytes.status().code(), absl::StrCat(path_, ": ", bytes.status().message()));
-  }
-
-  const std::string& path_;
-  const int fd_;
-  int64_t stored_bytes_ = 0;
-  std::optional<GzipReader> gzip_;
+  const ScanSettings& settings_;
+  SessionSink& sink_;
+  ScanReport& report_;
+  std::optional<LogScan> scan_;
 };
 
-// Reads a file, or what is left of a pipe, to its end.
-absl::Status ReadFile(const InputFile& file, int standard_input, LineBuffer& buffer, LogScan& scan,
-                      Progress& progress) {
-  const bool standard = file.path == "-";
-  const ScopedFd opened(standard ? -1 : ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!standard && !opened.valid()) return ReadError(file.path, errno);
-  const int fd = standard ? standard_input : opened.get();
-  ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+// Reads, parses and gathers all there is, on several threads: while one gathers
+// a chunk, which goes in order, the others parse the next ones.
+void ScanAll(ChunkReader& reader, LogScans& scans) {
+  std::mutex reading;
+  int64_t chunks_read = 0;
+  std::mutex gathering;
+  std::condition_variable gathered;
+  int64_t chunks_gathered = 0;
 
-  scan.BeginFile(file);
-  buffer.Reset(0, "");
-  InputBytes input(file.path, fd);
-  int64_t stored_bytes = 0;
-  LineBuffer::Line line;
-  while (true) {
-    const absl::StatusOr<int64_t> bytes = input.Read(buffer.Space());
-    if (!bytes.ok()) return bytes.status();
-    if (*bytes == 0) break;
-    buffer.Added(*bytes);
-    while (buffer.Next(line)) scan.ReadLine(line);
-    progress.Add(input.stored_bytes() - stored_bytes);
-    stored_bytes = input.stored_bytes();
+  const auto work = [&] {
+    LogChunk chunk;
+    while (true) {
+      int64_t number = 0;
+      {
+        const std::lock_guard lock(reading);
+        if (!reader.Next(chunk)) return;
+        number = chunks_read++;
+      }
+      chunk.Parse();
+      std::unique_lock lock(gathering);
+      gathered.wait(lock, [&] { return chunks_gathered == number; });
+      scans.Gather(chunk);
+      ++chunks_gathered;
+      lock.unlock();
+      gathered.notify_all();
+    }
+  };
+
+  std::vector<std::thread> threads;
+  const int others =
+      std::min(static_cast<int>(std::thread::hardware_concurrency()), kThreadsMax) - 1;
+  try {
+    for (int i = 0; i < others; ++i) threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    // A limit on threads: those that are there do it all.
   }
-  buffer.EndLine();
-  if (buffer.Next(line)) scan.ReadLine(line);
-  return absl::OkStatus();
+  work();
+  for (std::thread& thread : threads) thread.join();
+  scans.Finish();
 }
 
 // The part of what was read that `settings` asks for.
@@ -223,7 +224,6 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
                                                    errors);
 
   ScanReport report;
-  int64_t open_sessions = 0;
   SessionSink sink(*settings, options.sessions ? &out : nullptr);
   {
     int64_t total_bytes = 0;
@@ -231,19 +231,14 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
       for (const InputFile& file : log.files) total_bytes += file.size;
     }
     Progress progress(options.show_progress, total_bytes, options.now, err);
-    LineBuffer buffer(kLineBytesMax, kChunkBytes);
-    for (const InputLog& log : logs) {
-      LogScan scan(*settings, sink, report);
-      for (const InputFile& file : log.files) {
-        const absl::Status status = ReadFile(file, options.standard_input, buffer, scan, progress);
-        if (!status.ok()) errors.emplace_back(status.message());
-      }
-      open_sessions += scan.Finish();
-    }
+    ChunkReader reader(logs, options.standard_input, progress, errors);
+    LogScans scans(*settings, sink, report);
+    ScanAll(reader, scans);
   }
 
   for (const std::string& error : errors) err << "mxtally-agent scan: " << error << '\n';
   if (!options.sessions) {
+    const int64_t open_sessions = report.inbound.open_sessions;
     report.inbound = sink.inbound().Report();
     report.inbound.open_sessions = open_sessions;
     report.outbound = sink.outbound().Report();

@@ -3,12 +3,11 @@
 #ifndef MXTALLY_AGENT_SCAN_SESSION_SINK_H_
 #define MXTALLY_AGENT_SCAN_SESSION_SINK_H_
 
-#include <cstdint>
 #include <ostream>
 #include <string>
 
-#include "absl/container/flat_hash_set.h"
 #include "agent/scan/scan_settings.h"
+#include "agent/scan/seen_keys.h"
 #include "agent/scan/tally.h"
 #include "agent/session/assembler.h"
 #include "mxtally/v1/session.pb.h"
@@ -23,6 +22,9 @@ class SessionSink : public AssemblerObserver {
   SessionSink(const ScanSettings& settings, std::ostream* sessions_out)
       : settings_(settings), sessions_out_(sessions_out) {}
 
+  // The sessions that follow are of another log, or of the same once more.
+  void BeginLog() { keys_.BeginLog(); }
+
   void OnSession(const v1::SessionRecord& record) override;
   void OnCutSession() override { ++lines_.cut_sessions; }
   void OnEvictedSession() override { ++lines_.evicted_sessions; }
@@ -33,7 +35,6 @@ class SessionSink : public AssemblerObserver {
   const LineReport& lines() const { return lines_; }
 
  private:
-  bool IsNew(const v1::SessionKey& key);
   void Print(const v1::SessionRecord& record);
 
   const ScanSettings& settings_;
@@ -42,8 +43,7 @@ class SessionSink : public AssemblerObserver {
   DirectionTally outbound_;
   LineReport lines_;
   std::string json_;
-  // Hashes of 64 bits: of ten million sessions, two meet in one scan of 400,000.
-  absl::flat_hash_set<uint64_t> keys_;
+  SeenKeys keys_;
 };
 
 }  // namespace mxtally

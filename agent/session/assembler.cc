@@ -7,14 +7,18 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "agent/session/log_clock.h"
 #include "agent/session/name_hash.h"
 #include "agent/session/open_session.h"
-#include "agent/session/ordinals.h"
+#include "agent/session/process_table.h"
 #include "agent/session/proto_time.h"
 #include "agent/session/text.h"
 
 namespace mxtally {
 namespace {
+
+// Sessions are found idle, and ordinals old, with this much delay at most.
+constexpr absl::Duration kClockStep = absl::Seconds(10);
 
 // Memory of so many ended sessions is kept for the next ones.
 constexpr size_t kSpareSessionsMax = 64;
@@ -60,33 +64,37 @@ const PeerClassifier& NothingExcluded() {
 // memory.  Every list is in the order in which its sessions came to its end, so
 // that only its head is looked at as log time moves on.
 //
-//   live        least recently used first; in `by_tag`
-//   tombstones  only swallow late lines; in `by_tag`
-//   held        ended, but waiting for queue ids; their tag is free again
+//   live        least recently used first; their process serves them
+//   tombstones  only swallow late lines; their process is not free either
+//   held        ended, but waiting for queue ids; their process is free again
 //   spare       memory for the next sessions
 struct Assembler::Impl {
-  using List = std::list<OpenSession>;
+  using List = SessionList;
   using Handle = List::iterator;
 
   Impl(AssemblerOptions given, AssemblerObserver& observer)
       : options(std::move(given)),
         peers(options.peers != nullptr ? *options.peers : NothingExcluded()),
         observer(observer),
-        ordinals(options.ordinal_memory, options.ordinals_max) {
+        clock(kClockStep, options.idle_max),
+        processes(options.ordinal_memory, options.ordinals_max) {
     AppendKeyHost(options.host, own_host);
   }
 
+  // The host of a line's keys.  Valid until the next line's.
+  std::string_view KeyHost(std::string_view host);
   // Names of things in the maps: the tag or queue id alone when all lines are
-  // one host's, else behind the host and a blank, which neither can hold.
-  // Valid until the next call.
-  std::string_view TagName(std::string_view host, std::string_view tag);
+  // one host's; else the tag behind the key's host and a blank, which neither can
+  // hold, and the queue id behind the host's number.  Valid until the next call.
+  std::string_view ProcessName(std::string_view host, std::string_view tag);
   std::string_view QueueIdName(std::string_view host, std::string_view id);
-  // The host of a line's keys.  Valid until the next call.
-  std::string_view KeyHost(const FramedLine& line);
+  // The process that wrote the line; null when nothing is known of it.
+  Process* FindProcess(const FramedLine& line);
+  Process& FindOrAddProcess(const FramedLine& line);
 
-  void MoveTo(absl::Time time);
+  void MoveTo(absl::Time stamp);
   void AddOwnLine(const FramedLine& line, const Event& event);
-  std::optional<Handle> Find(std::string_view name, absl::Time time);
+  std::optional<Handle> Find(const FramedLine& line);
   std::optional<Handle> Start(const FramedLine& line, EventType type);
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
@@ -102,6 +110,8 @@ struct Assembler::Impl {
   void DropTombstone(Handle tombstone);
   void Recycle(List& list, Handle session);
   void MakeRoom(absl::Time time);
+  // Forgets sessions that began at `stamp` or later, and their ordinals.
+  void DropFrom(absl::Time stamp);
 
   const AssemblerOptions options;
   const PeerClassifier& peers;
@@ -109,40 +119,78 @@ struct Assembler::Impl {
   std::string own_host;  // `options.host` as in keys; empty: each line's.
 
   List live, tombstones, held, spare;
-  absl::flat_hash_map<std::string, Handle, NameHash, NameEqual> by_tag;
   // Queue ids open in sessions that are live or held.
   absl::flat_hash_map<std::string, Handle, NameHash, NameEqual> by_queue_id;
-  Ordinals ordinals;
+  LogClock clock;
+  ProcessTable processes;
   // Stamp of the first line since the newest gap.
   std::optional<absl::Time> reading_start;
 
-  std::string tag_name, queue_id_name, key_host, key_tag;
+  std::string key_tag;
+  // Hosts by number, so that names of queue ids are short.
+  absl::flat_hash_map<std::string, size_t, NameHash, NameEqual> host_numbers;
+  // Begins with the number of a host.
+  std::string queue_id_name, queue_id_host;
+  // Of the last line: most lines are of one host.
+  std::string header_host, key_host;
+  // Begins with a host and a blank, which take so many bytes.
+  std::string process_name;
+  size_t process_name_host = 0;
 };
 
-std::string_view Assembler::Impl::TagName(std::string_view host, std::string_view tag) {
-  if (!own_host.empty() && tag.size() <= kKeyTagBytesMax && IsGraphic(tag)) return tag;
-  tag_name.clear();
-  if (own_host.empty()) tag_name.append(host).push_back(' ');
-  AppendKeyTag(tag, tag_name);
-  return tag_name;
+std::string_view Assembler::Impl::KeyHost(std::string_view host) {
+  if (!own_host.empty()) return own_host;
+  if (host == header_host && !key_host.empty()) return key_host;
+  header_host = host;
+  key_host.clear();
+  AppendKeyHost(host, key_host);
+  return key_host;
+}
+
+std::string_view Assembler::Impl::ProcessName(std::string_view host, std::string_view tag) {
+  if (!own_host.empty()) return tag;
+  if (process_name_host != host.size() + 1 || !process_name.starts_with(host)) {
+    process_name.assign(host).push_back(' ');
+    process_name_host = process_name.size();
+  }
+  process_name.resize(process_name_host);
+  process_name.append(tag);
+  return process_name;
 }
 
 std::string_view Assembler::Impl::QueueIdName(std::string_view host, std::string_view id) {
   if (!own_host.empty()) return id;
-  queue_id_name.clear();
-  queue_id_name.append(host).append(" ").append(id);
+  if (host != queue_id_host) {
+    queue_id_host = host;
+    const auto number = static_cast<uint32_t>(
+        host_numbers.try_emplace(queue_id_host, host_numbers.size()).first->second);
+    queue_id_name.assign(reinterpret_cast<const char*>(&number), sizeof(number));
+  }
+  queue_id_name.resize(sizeof(uint32_t));
+  queue_id_name.append(id);
   return queue_id_name;
 }
 
-std::string_view Assembler::Impl::KeyHost(const FramedLine& line) {
-  if (!own_host.empty()) return own_host;
-  key_host.clear();
-  AppendKeyHost(line.host, key_host);
-  return key_host;
+// Names are in the form of keys, as the tags of nearly all lines are.
+Process* Assembler::Impl::FindProcess(const FramedLine& line) {
+  const std::string_view host = KeyHost(line.host);
+  if (Process* found = processes.Find(ProcessName(host, line.tag)); found != nullptr) return found;
+  if (line.tag.size() <= kKeyTagBytesMax && IsGraphic(line.tag)) return nullptr;
+  key_tag.clear();
+  AppendKeyTag(line.tag, key_tag);
+  return processes.Find(ProcessName(host, key_tag));
 }
 
-void Assembler::Impl::MoveTo(absl::Time time) {
-  if (!reading_start.has_value()) reading_start = time;
+Process& Assembler::Impl::FindOrAddProcess(const FramedLine& line) {
+  key_tag.clear();
+  AppendKeyTag(line.tag, key_tag);
+  return processes.FindOrAdd(ProcessName(KeyHost(line.host), key_tag));
+}
+
+void Assembler::Impl::MoveTo(absl::Time stamp) {
+  if (!reading_start.has_value()) reading_start = stamp;
+  if (!clock.Take(stamp)) return;
+  const absl::Time time = clock.now();
   while (!live.empty() && time - live.front().last_time() > options.idle_max) {
     const absl::Time given_up = live.front().last_time() + options.idle_max;
     GiveUp(live.begin(), v1::END_REASON_IDLE, given_up);
@@ -156,8 +204,7 @@ void Assembler::Impl::MoveTo(absl::Time time) {
 }
 
 void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
-  const std::string_view name = TagName(KeyHost(line), line.tag);
-  std::optional<Handle> session = Find(name, line.time);
+  std::optional<Handle> session = Find(line);
   if (event.type == EventType::kConnect && session.has_value()) {
     if ((*session)->tombstone()) {
       DropTombstone(*session);
@@ -183,12 +230,11 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
 }
 
 // A tombstone that is past its time may still stand behind the list's head.
-std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(std::string_view name,
-                                                             absl::Time time) {
-  auto it = by_tag.find(name);
-  if (it == by_tag.end()) return std::nullopt;
-  const Handle session = it->second;
-  if (session->tombstone() && time - session->last_time() > options.idle_max) {
+std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const FramedLine& line) {
+  const Process* process = FindProcess(line);
+  if (process == nullptr || !process->session.has_value()) return std::nullopt;
+  const Handle session = *process->session;
+  if (session->tombstone() && line.time - session->last_time() > options.idle_max) {
     DropTombstone(session);
     return std::nullopt;
   }
@@ -198,8 +244,6 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(std::string_view na
 // Returns nullopt for a cut session whose first line seen is its last.
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& line,
                                                               EventType type) {
-  const std::string_view host = KeyHost(line);
-  const std::string_view name = TagName(host, line.tag);
   // Of a cut session no line that starts it was read: it takes no ordinal.
   // One too many would name later sessions of the stamp unlike any other reading.
   const bool cut = type != EventType::kConnect && !Covers(line.time);
@@ -207,22 +251,23 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
     observer.OnCutSession();
     if (type == EventType::kDisconnect) return std::nullopt;
   }
-  uint32_t ordinal = 0;
-  if (!cut) {
-    int64_t forgotten = 0;
-    ordinal = ordinals.Next(name, line.time, forgotten);
-    for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
-  }
   MakeRoom(line.time);
   if (spare.empty()) spare.emplace_back();
   const Handle session = spare.begin();
   List& list = cut ? tombstones : live;
   list.splice(list.end(), spare, session);
-  key_tag.clear();
-  AppendKeyTag(line.tag, key_tag);
-  session->Begin(host, key_tag, line.time, ordinal, line.time == reading_start);
+
+  Process& process = FindOrAddProcess(line);
+  process.session = session;
+  session->process = &process;
+  uint32_t ordinal = 0;
+  if (!cut) {
+    int64_t forgotten = 0;
+    ordinal = processes.NextOrdinal(process, line.time, clock.now(), forgotten);
+    for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
+  }
+  session->Begin(KeyHost(line.host), key_tag, line.time, ordinal, line.time == reading_start);
   if (cut) session->BecomeTombstone(line.time);
-  by_tag.insert_or_assign(TagName(host, line.tag), session);
   return session;
 }
 
@@ -254,7 +299,7 @@ void Assembler::Impl::AddQueueId(Handle session, std::string_view id) {
 }
 
 void Assembler::Impl::ResolveQueueId(const FramedLine& line, std::string_view id, bool confirmed) {
-  auto entry = by_queue_id.find(QueueIdName(KeyHost(line), id));
+  auto entry = by_queue_id.find(QueueIdName(KeyHost(line.host), id));
   if (entry == by_queue_id.end()) return;
   const Handle session = entry->second;
   by_queue_id.erase(entry);
@@ -267,7 +312,7 @@ void Assembler::Impl::ResolveQueueId(const FramedLine& line, std::string_view id
 void Assembler::Impl::AbortProcess(const FramedLine& line, const Event& event) {
   std::string suffix = "/";
   suffix.append(event.program_name).append(absl::StrCat("[", event.pid, "]"));
-  const std::string_view host = KeyHost(line);
+  const std::string_view host = KeyHost(line.host);
   for (auto next = live.begin(); next != live.end();) {
     const Handle session = next++;
     if (session->tag().ends_with(suffix) && session->host() == host) {
@@ -280,7 +325,7 @@ void Assembler::Impl::AbortInstance(const FramedLine& line) {
   const size_t slash = line.program.rfind('/');
   if (slash == std::string_view::npos) return;
   const std::string_view prefix = line.program.substr(0, slash + 1);
-  const std::string_view host = KeyHost(line);
+  const std::string_view host = KeyHost(line.host);
   for (auto next = live.begin(); next != live.end();) {
     const Handle session = next++;
     if (session->tag().starts_with(prefix) && session->host() == host) {
@@ -290,7 +335,7 @@ void Assembler::Impl::AbortInstance(const FramedLine& line) {
 }
 
 void Assembler::Impl::End(Handle session, v1::EndReason reason) {
-  by_tag.erase(TagName(session->host(), session->tag()));
+  processes.Free(*std::exchange(session->process, nullptr));
   session->End(reason);
   if (session->AwaitsQueueIds()) {
     held.splice(held.end(), live, session);
@@ -319,8 +364,23 @@ void Assembler::Impl::Emit(List& list, Handle session) {
 }
 
 void Assembler::Impl::DropTombstone(Handle tombstone) {
-  by_tag.erase(TagName(tombstone->host(), tombstone->tag()));
+  processes.Free(*std::exchange(tombstone->process, nullptr));
   Recycle(tombstones, tombstone);
+}
+
+void Assembler::Impl::DropFrom(absl::Time stamp) {
+  for (List* list : {&live, &tombstones}) {
+    for (auto next = list->begin(); next != list->end();) {
+      const Handle session = next++;
+      if (session->stamp() < stamp) continue;
+      for (const std::string& id : session->open_queue_ids()) {
+        by_queue_id.erase(QueueIdName(session->host(), id));
+      }
+      processes.Free(*std::exchange(session->process, nullptr));
+      Recycle(*list, session);
+    }
+  }
+  processes.ForgetFrom(stamp);
 }
 
 void Assembler::Impl::Recycle(List& list, Handle session) {
@@ -365,13 +425,20 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
     const Impl::Handle session = list.emplace(list.end());
     session->Restore(saved);
     if (!session->ended()) {
-      impl_->by_tag.insert_or_assign(impl_->TagName(session->host(), session->tag()), session);
+      Process& process =
+          impl_->processes.FindOrAdd(impl_->ProcessName(session->host(), session->tag()));
+      process.session = session;
+      session->process = &process;
     }
     for (const std::string& id : session->open_queue_ids()) {
       impl_->by_queue_id.insert_or_assign(impl_->QueueIdName(session->host(), id), session);
     }
   }
-  impl_->ordinals.Restore(state.ordinals());
+  impl_->processes.Restore(state.ordinals());
+  LogClock::State clock;
+  if (state.has_log_time()) clock.now = GetTimestamp(state.log_time());
+  if (state.has_jump_time()) clock.jump = GetTimestamp(state.jump_time());
+  impl_->clock.Restore(clock);
   if (state.has_reading_start()) impl_->reading_start = GetTimestamp(state.reading_start());
 }
 
@@ -380,11 +447,16 @@ void Assembler::Save(agent::v1::AssemblerState& state) const {
   for (const Impl::List* list : {&impl_->live, &impl_->held, &impl_->tombstones}) {
     for (const OpenSession& session : *list) session.Save(*state.add_open_sessions());
   }
-  impl_->ordinals.Save(*state.mutable_ordinals());
+  impl_->processes.Save(*state.mutable_ordinals());
   state.clear_reading_start();
   if (impl_->reading_start.has_value()) {
     SetTimestamp(*impl_->reading_start, *state.mutable_reading_start());
   }
+  state.clear_log_time();
+  state.clear_jump_time();
+  const LogClock::State& clock = impl_->clock.state();
+  if (clock.now.has_value()) SetTimestamp(*clock.now, *state.mutable_log_time());
+  if (clock.jump.has_value()) SetTimestamp(*clock.jump, *state.mutable_jump_time());
 }
 
 void Assembler::Add(const FramedLine& line, const Event& event) {
@@ -409,6 +481,11 @@ void Assembler::Add(const FramedLine& line, const Event& event) {
 void Assembler::Tick(absl::Time time) { impl_->MoveTo(time); }
 
 void Assembler::OnGap() { impl_->reading_start.reset(); }
+
+void Assembler::OnLogBeginsAgain(absl::Time stamp) {
+  FinishHeld();
+  impl_->DropFrom(stamp);
+}
 
 void Assembler::FinishHeld() {
   while (!impl_->held.empty()) impl_->Emit(impl_->held, impl_->held.begin());

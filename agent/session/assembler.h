@@ -95,6 +95,11 @@ class Assembler {
   // Open sessions stay; stamps equal to the next line's are uncertain.
   void OnGap();
 
+  // The lines that follow are those from `stamp` on once more, as in a file that
+  // holds two copies of a log: sessions that began there begin again, under
+  // the same keys.
+  void OnLogBeginsAgain(absl::Time stamp);
+
   // Hands on the sessions that ended and still wait for confirmation.  For a
   // report on what was read; a reading that goes on must not.
   void FinishHeld();

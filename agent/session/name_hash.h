@@ -8,12 +8,24 @@
 #include <cstddef>
 #include <functional>
 #include <string_view>
+#include <utility>
+
+#include "absl/hash/hash.h"
 
 namespace mxtally {
 
 struct NameHash {
   using is_transparent = void;
-  size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  size_t operator()(std::string_view name) const { return absl::Hash<Bytes>()(Bytes{name}); }
+
+ private:
+  struct Bytes {
+    std::string_view bytes;
+    template <typename H>
+    friend H AbslHashValue(H state, Bytes name) {
+      return H::combine_contiguous(std::move(state), name.bytes.data(), name.bytes.size());
+    }
+  };
 };
 
 // For maps with NameHash.

@@ -166,6 +166,11 @@ void OpenSession::Take(absl::Time time, const Event& event) {
 void OpenSession::TakePeer(const Event& event) {
   if (event.type == EventType::kQueueIdAssigned && !record_.peer().address().empty()) return;
   v1::Peer& peer = *record_.mutable_peer();
+  // Most lines repeat it.
+  if (event.peer.address == peer.address() && event.peer.name == peer.name() &&
+      event.peer.port == peer.port()) {
+    return;
+  }
   SetText(event.peer.address, kAddressMax, *peer.mutable_address());
   SetLowerText(event.peer.name, kNameMax, *peer.mutable_name());
   peer.set_port(event.peer.port);

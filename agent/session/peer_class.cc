@@ -18,19 +18,36 @@ namespace {
 constexpr int kAddressBits = 128;
 constexpr int kMappedBits = 96;  // Of ::ffff:0:0/96, which holds IPv4.
 
+// Reads "192.0.2.1": the form that nearly all addresses have, several times
+// faster than inet_pton(), which takes terminated strings.
+bool ParseDottedQuad(std::string_view text, uint8_t bytes[4]) {
+  size_t at = 0;
+  for (int i = 0; i < 4; ++i) {
+    if (i > 0 && (at == text.size() || text[at++] != '.')) return false;
+    const size_t start = at;
+    int value = 0;
+    while (at < text.size() && absl::ascii_isdigit(text[at]) && at - start < 3) {
+      value = value * 10 + (text[at++] - '0');
+    }
+    // No leading zeros: some read those as octal.
+    if (at == start || value > 255 || (at - start > 1 && text[start] == '0')) return false;
+    bytes[i] = static_cast<uint8_t>(value);
+  }
+  return at == text.size();
+}
+
 // Reads an address into 16 bytes, IPv4 as IPv4-mapped IPv6.
 bool ParseAddress(std::string_view text, uint8_t bytes[16], bool* is_ipv4) {
-  char terminated[INET6_ADDRSTRLEN];
-  if (text.empty() || text.size() >= sizeof(terminated)) return false;
-  std::memcpy(terminated, text.data(), text.size());
-  terminated[text.size()] = '\0';
-
   static constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  *is_ipv4 = inet_pton(AF_INET, terminated, bytes + 12) == 1;
+  *is_ipv4 = ParseDottedQuad(text, bytes + 12);
   if (*is_ipv4) {
     std::memcpy(bytes, kMappedPrefix, sizeof(kMappedPrefix));
     return true;
   }
+  char terminated[INET6_ADDRSTRLEN];
+  if (text.empty() || text.size() >= sizeof(terminated)) return false;
+  std::memcpy(terminated, text.data(), text.size());
+  terminated[text.size()] = '\0';
   return inet_pton(AF_INET6, terminated, bytes) == 1;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "agent/source/log_file.h"
 
@@ -46,10 +47,7 @@ bool LineBuffer::Next(Line& line) {
   const bool ends_here = found == nullptr && end_line_ && has_partial_line();
   if (found == nullptr && !ends_here) {
     scanned_ = end_;
-    if (oversized_ || end_ - begin_ > line_bytes_max_) {
-      oversized_ = true;
-      Drop(end_ - begin_);
-    }
+    BoundLine();
     return false;
   }
   const size_t size = ends_here ? end_ - begin_ : static_cast<const char*>(found) - text;
@@ -68,6 +66,31 @@ bool LineBuffer::Next(Line& line) {
 }
 
 void LineBuffer::EndLine() { end_line_ = true; }
+
+void LineBuffer::MoveRest(LineBuffer& to) {
+  const void* found = ::memrchr(bytes_.get() + scanned_, '\n', end_ - scanned_);
+  const size_t rest =
+      found == nullptr ? begin_ : static_cast<const char*>(found) - bytes_.get() + 1;
+  to.Added(static_cast<int64_t>(end_ - rest));
+  std::memcpy(to.bytes_.get(), bytes_.get() + rest, end_ - rest);
+  end_ = rest;
+  scanned_ = std::min(scanned_, end_);
+  if (found == nullptr) {
+    // The line began in a buffer before this one.
+    to.dropped_ = std::exchange(dropped_, 0);
+    to.oversized_ = std::exchange(oversized_, false);
+  }
+  to.SkipNuls();
+  to.BoundLine();
+}
+
+// Keeps no more of an unfinished line than is permitted.
+void LineBuffer::BoundLine() {
+  if (oversized_ || end_ - begin_ > line_bytes_max_) {
+    oversized_ = true;
+    Drop(end_ - begin_);
+  }
+}
 
 std::string_view LineBuffer::tail() const {
   if (dropped_ > 0) return dropped_tail_;

@@ -44,6 +44,11 @@ class LineBuffer {
   // Takes the bytes after the last line end for a line.
   void EndLine();
 
+  // Moves the bytes after the last line end to `to`, which is at its start, has
+  // no bytes and the same bounds; what is left are whole lines.  For readers
+  // that do not ask for offsets.
+  void MoveRest(LineBuffer& to);
+
   // After the last line taken.
   int64_t offset() const { return offset_; }
   // After the last byte added.
@@ -54,6 +59,7 @@ class LineBuffer {
   std::string_view tail() const;
 
  private:
+  void BoundLine();
   void Drop(size_t bytes);
   void SkipNuls();
 

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -33,7 +34,7 @@ agent::v1::Checkpoint At(int64_t offset) {
 class CheckpointFileTest : public ::testing::Test {
  protected:
   CheckpointFileTest()
-      : dir_(testing::TempDir() + "checkpoint_" +
+      : dir_(testing::TempDir() + "checkpoint_" + std::to_string(::getpid()) + "_" +
              testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::remove_all(dir_);
     Reopen();

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "mxtally/v1/session.pb.h"
@@ -272,6 +273,58 @@ TEST_F(ScanTest, CopyOfALogIsNotCountedAgain) {
   ASSERT_EQ(Scan({Write("mail.log", text), Write("syslog", text)}), 0);
   EXPECT_EQ(Number("inbound.sessions"), 2);
   EXPECT_EQ(Number("lines.duplicate_sessions"), 2);
+}
+
+TEST_F(ScanTest, LogThatStandsTwiceInAFileIsCountedOnce) {
+  const std::string log = Plain(1, "04:00:00") + Tls(2, "04:00:01") + Plain(3, "04:10:00");
+  for (const char* name : {"maillog", "minutes"}) {
+    ASSERT_EQ(Scan({Write(name, log + log + log)}), 0);
+    EXPECT_EQ(Number("inbound.sessions"), 3);
+    EXPECT_EQ(Number("inbound.tls_sessions"), 1);
+    EXPECT_EQ(Number("lines.duplicate_sessions"), 6);
+  }
+}
+
+TEST_F(ScanTest, ClockThatIsSetBackHidesNoSession) {
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + Plain(2, "04:10:00") +
+                                       Plain(2, "04:00:00") + Plain(1, "04:00:00"))}),
+            0);
+  EXPECT_EQ(Number("inbound.sessions"), 4);
+}
+
+// Chunks are parsed by several threads; sessions and lines go across them.
+TEST_F(ScanTest, LongLogIsGatheredInItsOrder) {
+  const auto line = [](int second, int pid, const std::string& text) {
+    return absl::StrFormat("Nov  2 04:%02d:%02d mx1 postfix/smtpd[%d]: %s\n", second / 60 % 60,
+                           second % 60, pid, text);
+  };
+  constexpr int kSessions = 20'000;
+  constexpr int kProcesses = 50;
+  std::string log;
+  for (int i = 0; i < kSessions + kProcesses; ++i) {
+    const int second = i / 10;
+    if (i == kSessions / 2) log.append(300'000, 'x').append("\n");
+    // The session before of this process ends.
+    if (i >= kProcesses) {
+      log += line(second, i % kProcesses,
+                  absl::StrFormat("disconnect from x[192.0.2.1] ehlo=%d commands=%d",
+                                  i - kProcesses, i - kProcesses));
+    }
+    if (i < kSessions) log += line(second, i % kProcesses, "connect from x[192.0.2.1]");
+  }
+  const std::string path = Write("maillog", log);
+  ASSERT_EQ(Scan({path}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), kSessions);
+  EXPECT_EQ(Number("inbound.open_sessions"), 0);
+  EXPECT_EQ(Number("lines.read"), 2 * kSessions + 1);
+  EXPECT_EQ(Number("lines.parsed"), 2 * kSessions);
+  EXPECT_EQ(Number("lines.oversized"), 1);
+
+  options_.sessions = true;
+  ASSERT_EQ(Scan({path}), 0);
+  const std::vector<v1::SessionRecord> records = Records();
+  ASSERT_EQ(records.size(), static_cast<size_t>(kSessions));
+  for (int i = 0; i < kSessions; ++i) ASSERT_EQ(records[i].commands(0).total(), i);
 }
 
 TEST_F(ScanTest, UnreadableFileIsNamedAndTheRestReported) {

@@ -16,9 +16,7 @@ class AssemblerTest : public SessionFixture {
  protected:
   // Puts the first line of the reading so long ago that any line is covered.
   void ReadForHours() {
-    At("06:00:00");
-    Tick();
-    At("12:00:00");
+    TickAt({"06:00:00", "07:00:00", "08:00:00", "09:00:00", "10:00:00", "11:00:00", "12:00:00"});
   }
 };
 
@@ -292,7 +290,7 @@ TEST_F(AssemblerTest, IdleSessionIsGivenUpByLogTime) {
   At("13:00:00");
   Tick();
   EXPECT_THAT(TakeTexts(), IsEmpty());
-  At("13:00:01");
+  At("13:00:10");
   Tick();
   EXPECT_THAT(TakeTexts(),
               ElementsAre(testing::AllOf(testing::HasSubstr(" ESTABLISHED/HANDSHAKE_LINE "),
@@ -314,7 +312,7 @@ TEST_F(AssemblerTest, EachLineKeepsASessionAlive) {
 TEST_F(AssemblerTest, LateLinesOfAGivenUpSessionAreSwallowed) {
   ReadForHours();
   Add(Connect());
-  At("13:30:00");
+  TickAt({"13:00:00", "13:30:00"});
   AddAll({Tls(), QueueId("4A1"), Disconnect()});
   EXPECT_THAT(TakeTexts(), ElementsAre(testing::EndsWith(" IDLE")));
   EXPECT_EQ(cut_sessions_, 0);
@@ -327,8 +325,7 @@ TEST_F(AssemblerTest, ATombstoneLastsForTheIdleLimit) {
   ReadForHours();
   Add("postfix/smtpd[1]", Connect());
   Add("postfix/smtpd[2]", Connect());
-  At("13:00:01");
-  Tick();
+  TickAt({"13:00:00", "13:00:10"});
   TakeTexts();
   At("14:00:00");
   Add("postfix/smtpd[1]", Disconnect());
@@ -336,6 +333,48 @@ TEST_F(AssemblerTest, ATombstoneLastsForTheIdleLimit) {
   At("14:00:01");
   Add("postfix/smtpd[2]", Disconnect());
   EXPECT_THAT(TakeKeys(), ElementsAre("mx1 14:00:01 postfix/smtpd[2]#0"));
+}
+
+TEST_F(AssemblerTest, OneStrayStampEndsNothingAndForgetsNoOrdinal) {
+  ReadForHours();
+  Add("postfix/smtpd[1]", Connect());
+  AddAll({Connect(), Disconnect()});
+  for (const int64_t stray : {0, 2'147'483'647}) {
+    assembler_->Tick(absl::FromUnixSeconds(stray));
+    Add("postfix/smtpd[1]", Note());
+  }
+  EXPECT_EQ(evicted_sessions_, 0);
+  AddAll({Connect(), Disconnect()});
+  EXPECT_THAT(TakeKeys(),
+              ElementsAre("mx1 12:00:00 postfix/smtpd[1]#0", "mx1 12:00:00 postfix/smtpd[1]#1",
+                          "mx1 12:00:00 postfix/smtpd[1]#2"));
+}
+
+TEST_F(AssemblerTest, AJumpCountsFromItsSecondLine) {
+  ReadForHours();
+  Add("postfix/smtpd[1]", Connect());
+  At("16:00:00");
+  Tick();
+  EXPECT_EQ(evicted_sessions_, 0);
+  Tick();
+  EXPECT_EQ(evicted_sessions_, 1);
+}
+
+TEST_F(AssemblerTest, LogThatBeginsAgainMakesTheSameKeys) {
+  const auto copy = [this] {
+    At("12:00:00");
+    AddAll({Connect(), Disconnect(), Connect(), Disconnect()});
+    At("12:00:07");
+    AddAll({Connect(), Tls()});
+  };
+  copy();
+  const std::vector<std::string> keys = TakeKeys();
+  EXPECT_EQ(keys.size(), 2u);
+  At("12:00:00");
+  assembler_->OnLogBeginsAgain(now_);
+  copy();
+  EXPECT_EQ(TakeKeys(), keys);
+  EXPECT_EQ(assembler_->open_sessions(), 1);
 }
 
 TEST_F(AssemblerTest, FullTableGivesUpTheLeastRecentlyUsed) {
@@ -461,7 +500,7 @@ TEST_F(AssemblerTest, WaitingForConfirmationIsBounded) {
   Advance(absl::Minutes(5));
   Tick();
   EXPECT_THAT(TakeTexts(), IsEmpty());
-  Advance(absl::Seconds(1));
+  Advance(absl::Seconds(10));
   Tick();
   EXPECT_THAT(TakeTexts(), ElementsAre(testing::Not(testing::HasSubstr(" messages="))));
 }

@@ -150,6 +150,12 @@ class SessionFixture : public testing::Test, protected Events, private Assembler
     for (const Event& event : events) Add(event);
   }
   void Tick() { assembler_->Tick(now_); }
+  void TickAt(std::initializer_list<std::string_view> times) {
+    for (const std::string_view time : times) {
+      At(time);
+      Tick();
+    }
+  }
 
   // Records handed on since the last call.
   std::vector<v1::SessionRecord> TakeRecords() { return std::exchange(records_, {}); }

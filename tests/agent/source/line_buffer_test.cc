@@ -46,6 +46,29 @@ TEST(LineBufferTest, LinesMayArriveInAnyPieces) {
   }
 }
 
+// As a reader does that hands whole lines to others.
+TEST(LineBufferTest, RestOfALineMovesToAnotherBuffer) {
+  const std::string text =
+      "one\n" + std::string(3, '\0') + "two three\n\n" + std::string(500, 'x') + "\nfour\nend";
+  for (size_t piece = 1; piece <= 64; ++piece) {
+    LineBuffer buffer(100, 64);
+    LineBuffer rest(100, 64);
+    std::vector<std::string> lines;
+    for (size_t at = 0; at < text.size(); at += piece) {
+      buffer.Reset(0, "");
+      rest.MoveRest(buffer);
+      rest.Reset(0, "");
+      Add(buffer, std::string_view(text).substr(at, piece));
+      buffer.MoveRest(rest);
+      for (std::string& line : Lines(buffer)) lines.push_back(std::move(line));
+      EXPECT_FALSE(buffer.has_partial_line());
+    }
+    rest.EndLine();
+    for (std::string& line : Lines(rest)) lines.push_back(std::move(line));
+    EXPECT_THAT(lines, ElementsAre("one", "two three", "", "<501>", "four", "end")) << piece;
+  }
+}
+
 TEST(LineBufferTest, OffsetStaysBeforeAPartialLine) {
   LineBuffer buffer(100, 64);
   buffer.Reset(1000, std::string(256, 't'));

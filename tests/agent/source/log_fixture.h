@@ -3,6 +3,8 @@
 #ifndef MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
 #define MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -21,7 +23,8 @@ class LogFolder {
  public:
   LogFolder() {
     const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-    dir_ = testing::TempDir() + test.test_suite_name() + "_" + test.name();
+    dir_ = testing::TempDir() + test.test_suite_name() + "_" + test.name() + "_" +
+           std::to_string(::getpid());
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_);
   }

@@ -1,0 +1,148 @@
+#include "agent/scan/chunk_reader.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "agent/scan/gzip_reader.h"
+#include "agent/source/scoped_fd.h"
+
+namespace mxtally {
+namespace {
+
+absl::Status ReadError(const std::string& path, int error) {
+  return absl::UnavailableError(absl::StrCat(path, ": ", std::generic_category().message(error)));
+}
+
+absl::Status UnsupportedCompression(const std::string& path, const std::string& compression) {
+  return absl::UnimplementedError(
+      absl::StrCat(path, ": unsupported compression (", compression, ")"));
+}
+
+// What a file, or what is left of a pipe, holds; decompressed.
+class InputBytes {
+ public:
+  // `fd` must outlive this.
+  InputBytes(const std::string& path, int fd) : path_(path), fd_(fd) {}
+
+  // Puts bytes into `space`.  Returns how many; 0 at the end.
+  absl::StatusOr<int64_t> Read(absl::Span<char> space) {
+    if (gzip_) return ReadGzip(space);
+    ssize_t bytes = 0;
+    do {
+      bytes = ::read(fd_, space.data(), space.size());
+    } while (bytes < 0 && errno == EINTR);
+    if (bytes < 0) return ReadError(path_, errno);
+    if (stored_bytes_ == 0) {
+      const std::string_view head(space.data(), static_cast<size_t>(bytes));
+      const std::string compression = CompressionOf(head);
+      if (compression == kGzip) {
+        gzip_.emplace(fd_, head);
+        return ReadGzip(space);
+      }
+      if (!compression.empty()) return UnsupportedCompression(path_, compression);
+    }
+    stored_bytes_ += bytes;
+    return bytes;
+  }
+
+  // Read so far, as stored.
+  int64_t stored_bytes() const { return gzip_ ? gzip_->compressed_bytes() : stored_bytes_; }
+
+ private:
+  absl::StatusOr<int64_t> ReadGzip(absl::Span<char> space) {
+    absl::StatusOr<int64_t> bytes = gzip_->Read(space);
+    if (bytes.ok()) return bytes;
+    return absl::Status(bytes.status().code(), absl::StrCat(path_, ": ", bytes.status().message()));
+  }
+
+  const std::string& path_;
+  const int fd_;
+  int64_t stored_bytes_ = 0;
+  std::optional<GzipReader> gzip_;
+};
+
+}  // namespace
+
+class ChunkReader::OpenFile {
+ public:
+  // `fd` is closed in the end, unless it is standard input.
+  OpenFile(const std::string& path, int fd) : opened_(path == "-" ? -1 : fd), bytes_(path, fd) {}
+
+  absl::StatusOr<int64_t> Read(absl::Span<char> space) { return bytes_.Read(space); }
+
+  // Bytes as stored since the last call.
+  int64_t TakeProgress() {
+    return bytes_.stored_bytes() - std::exchange(told_bytes_, bytes_.stored_bytes());
+  }
+
+ private:
+  const ScopedFd opened_;
+  InputBytes bytes_;
+  int64_t told_bytes_ = 0;
+};
+
+ChunkReader::ChunkReader(const std::vector<InputLog>& logs, int standard_input, Progress& progress,
+                         std::vector<std::string>& errors)
+    : logs_(logs),
+      standard_input_(standard_input),
+      progress_(progress),
+      errors_(errors),
+      rest_(LogChunk::kLineBytesMax, LogChunk::kBytes) {}
+
+ChunkReader::~ChunkReader() = default;
+
+bool ChunkReader::Next(LogChunk& chunk) {
+  LineBuffer& buffer = chunk.buffer;
+  while (true) {
+    if (file_ == nullptr && !OpenNextFile()) return false;
+    buffer.Reset(0, "");
+    rest_.MoveRest(buffer);
+    const absl::StatusOr<int64_t> bytes = file_->Read(buffer.Space());
+    if (!bytes.ok()) errors_.emplace_back(bytes.status().message());
+    rest_.Reset(0, "");
+    if (bytes.ok() && *bytes > 0) {
+      progress_.Add(file_->TakeProgress());
+      buffer.Added(*bytes);
+      buffer.MoveRest(rest_);
+    } else {
+      if (bytes.ok()) buffer.EndLine();
+      file_.reset();
+    }
+    if (!buffer.has_partial_line()) continue;
+    chunk.begins_log = std::exchange(begins_log_, false);
+    chunk.begins_file = std::exchange(begins_file_, nullptr);
+    return true;
+  }
+}
+
+bool ChunkReader::OpenNextFile() {
+  for (; log_ < logs_.size(); ++log_, file_in_log_ = 0) {
+    while (file_in_log_ < logs_[log_].files.size()) {
+      if (file_in_log_ == 0) begins_log_ = true;
+      const InputFile& file = logs_[log_].files[file_in_log_++];
+      const int fd =
+          file.path == "-" ? standard_input_ : ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+      if (fd < 0) {
+        errors_.emplace_back(ReadError(file.path, errno).message());
+        continue;
+      }
+      ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+      file_ = std::make_unique<OpenFile>(file.path, fd);
+      begins_file_ = &file;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace mxtally

@@ -1,0 +1,43 @@
+// The sessions that a scan has counted, so that a second copy of the same lines
+// counts none of them again.
+
+#ifndef MXTALLY_AGENT_SCAN_SEEN_KEYS_H_
+#define MXTALLY_AGENT_SCAN_SEEN_KEYS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
+#include "mxtally/v1/session.pb.h"
+
+namespace mxtally {
+
+// Within one log that goes forwards in time no key comes twice: the assembler
+// counts ordinals.  So keys are only written down until another log begins or
+// the time goes back; from then on they are looked up.  One thread only.
+class SeenKeys {
+ public:
+  // Keys of so many sessions are remembered; those beyond are new.
+  static constexpr size_t kKeysMax = size_t{1} << 25;
+
+  // The keys that follow are of another log, or of the same once more.
+  void BeginLog() {
+    if (!list_.empty()) newest_ = absl::InfiniteFuture();
+  }
+
+  // Returns whether `key` is new.
+  bool Insert(const v1::SessionKey& key);
+
+ private:
+  // Hashes of 64 bits: of ten million sessions, two meet in one scan of 400,000.
+  std::vector<uint64_t> list_;
+  absl::flat_hash_set<uint64_t> set_;
+  bool looks_up_ = false;
+  absl::Time newest_ = absl::InfinitePast();
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SCAN_SEEN_KEYS_H_

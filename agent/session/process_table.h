@@ -1,0 +1,104 @@
+// The processes of a log: which session each serves, and how many it began
+// within one stamp.
+//
+// A clock that is set back by less than the memory goes on counting, so that
+// the sessions of both passes stay apart.  One that jumps back further is
+// taken for an older log, or this log once more: what lies ahead is forgotten,
+// so that reading again counts again from 0.
+//
+// All this depends on the pairs of process and stamp alone, not on how they are
+// stored: a restored memory goes on exactly like the saved one.
+
+#ifndef MXTALLY_AGENT_SESSION_PROCESS_TABLE_H_
+#define MXTALLY_AGENT_SESSION_PROCESS_TABLE_H_
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/time/time.h"
+#include "agent/session/name_hash.h"
+#include "agent/session/open_session.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "mxtally/agent/v1/checkpoint.pb.h"
+
+namespace mxtally {
+
+struct Process;
+
+struct ProcessSession : OpenSession {
+  // Null once the process is free for the next session.
+  Process* process = nullptr;
+};
+using SessionList = std::list<ProcessSession>;
+
+struct Process {
+  std::string name;
+  std::optional<SessionList::iterator> session;
+  // Stamps that the table remembers of it.
+  int stamps = 0;
+};
+
+// One thread only.
+class ProcessTable {
+ public:
+  // Stamps older than `memory` are forgotten; beyond `stamps_max`, counted by
+  // process, the oldest are.
+  ProcessTable(absl::Duration memory, int stamps_max) : memory_(memory), stamps_max_(stamps_max) {}
+  ProcessTable(const ProcessTable&) = delete;
+  ProcessTable& operator=(const ProcessTable&) = delete;
+
+  // Null when nothing is known of it.
+  Process* Find(std::string_view name);
+  // A process stays where it is while it has a session or remembered stamps.
+  Process& FindOrAdd(std::string_view name);
+  // Ends what the process does now.
+  void Free(Process& process);
+
+  // Returns how often this was called for `process` and `stamp` before.  `now`
+  // is the log's time.  Adds to `forgotten` the stamps that left before their time.
+  uint32_t NextOrdinal(Process& process, absl::Time stamp, absl::Time now, int64_t& forgotten);
+
+  // Forgets all stamps from `stamp` on.
+  void ForgetFrom(absl::Time stamp);
+
+  void Save(google::protobuf::RepeatedPtrField<agent::v1::TagOrdinals>& saved) const;
+  void Restore(const google::protobuf::RepeatedPtrField<agent::v1::TagOrdinals>& saved);
+
+ private:
+  struct Count {
+    Process* process;
+    uint32_t sessions;
+  };
+  struct Stamp {
+    absl::Time time;
+    // Of distinct processes.  Stamps of whole seconds have many, those of
+    // microseconds have one.
+    absl::InlinedVector<Count, 1> counts;
+  };
+
+  Stamp& FindOrAddStamp(absl::Time time);
+  Count& FindOrAddCount(Stamp& stamp, Process& process);
+  int64_t Forget(Stamp& stamp);
+  int64_t ForgetOldest();
+  int64_t ForgetNewest();
+  void ForgetFarFrom(absl::Time time);
+  void RemoveIfUnused(Process& process);
+
+  const absl::Duration memory_;
+  const int stamps_max_;
+  // Keys are the processes' own names.
+  absl::flat_hash_map<std::string_view, std::unique_ptr<Process>, NameHash, NameEqual> processes_;
+  std::deque<Stamp> stamps_;  // Sorted by time.
+  int64_t count_ = 0;         // Of all stamps' counts.
+};
+
+}  // namespace mxtally
+
+#endif  // MXTALLY_AGENT_SESSION_PROCESS_TABLE_H_
