@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,9 @@ struct HostBatch {
   std::string host;
   // Borrowed during the call.  Rejected sessions are already taken out.
   const v1::SessionBatch* batch = nullptr;
+  // The sessions of `batch` as they came, serialized, one for each; borrowed as
+  // well.  May be empty; else it saves the store to serialize them anew.
+  absl::Span<const std::string_view> serialized = {};
   // Sessions that were taken out, by hour of their key stamp where it has one.
   std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour = {};
 };

@@ -1,15 +1,16 @@
 #include "server/ingest/ingest_stream.h"
 
 #include <grpc/support/time.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/slice.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <utility>
 
 #include "absl/random/random.h"
 #include "server/grpc_status/grpc_status.h"
+#include "server/ingest/serialized_sessions.h"
 #include "server/ingest/validate.h"
 
 namespace mxtally {
@@ -31,6 +32,18 @@ absl::Duration WithJitter(absl::Duration delay) {
 grpc::ByteBuffer Serialize(const v1::StreamSessionsResponse& response) {
   const grpc::Slice slice(response.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string_view CopyTo(google::protobuf::Arena& arena, const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return {};
+  char* const copy = google::protobuf::Arena::CreateArray<char>(&arena, buffer.Length());
+  char* end = copy;
+  for (const grpc::Slice& slice : slices) {
+    std::memcpy(end, slice.begin(), slice.size());
+    end += slice.size();
+  }
+  return {copy, static_cast<size_t>(end - copy)};
 }
 
 absl::Time HourOf(const google::protobuf::Timestamp& stamp) {
@@ -121,13 +134,14 @@ void IngestStream::OnReadDone(bool ok) {
 absl::StatusOr<IngestStream::Request> IngestStream::Parse() {
   google::protobuf::ArenaOptions blocks;
   blocks.max_block_size = kArenaBlockBytesMax;
-  Request request{.arena = std::make_unique<google::protobuf::Arena>(blocks),
-                  .message = nullptr,
-                  .bytes = static_cast<int64_t>(request_.Length())};
+  Request request;
+  request.arena = std::make_unique<google::protobuf::Arena>(blocks);
+  request.serialized = CopyTo(*request.arena, request_);
+  request_.Clear();
   request.message =
       google::protobuf::Arena::CreateMessage<v1::StreamSessionsRequest>(request.arena.get());
-  if (!grpc::SerializationTraits<v1::StreamSessionsRequest>::Deserialize(&request_, request.message)
-           .ok()) {
+  if (!request.message->ParseFromArray(request.serialized.data(),
+                                       static_cast<int>(request.serialized.size()))) {
     return absl::InvalidArgumentError("not a StreamSessionsRequest");
   }
   return request;
@@ -148,7 +162,7 @@ absl::Status IngestStream::Take(Request request) {
     case v1::StreamSessionsRequest::kBatch:
       return TakeBatch(std::move(request));
     case v1::StreamSessionsRequest::kStatus:
-      return TakeStatus(request.message->status(), request.bytes);
+      return TakeStatus(request.message->status(), request.bytes());
     case v1::StreamSessionsRequest::kHello:
       return absl::InvalidArgumentError("expected hello only once");
     case v1::StreamSessionsRequest::MESSAGE_NOT_SET:
@@ -190,8 +204,10 @@ absl::Status IngestStream::TakeBatch(Request request) {
   Writer::Batch work{.host = host_,
                      .arena = std::move(request.arena),
                      .batch = &batch,
+                     .serialized = SerializedSessions(request.serialized),
                      .rejected_by_hour = {},
-                     .bytes = request.bytes};
+                     .bytes = request.bytes()};
+  if (work.serialized.size() != static_cast<size_t>(batch.sessions_size())) work.serialized.clear();
   std::vector<v1::RejectedSession> rejected = RemoveRejected(batch, work);
 
   MutexLock lock(mutex_);
@@ -212,6 +228,7 @@ std::vector<v1::RejectedSession> IngestStream::RemoveRejected(v1::SessionBatch& 
     const v1::SessionRecord& record = batch.sessions(i);
     std::optional<Rejection> rejection = CheckRecord(record, host_);
     if (!rejection.has_value()) {
+      if (!work.serialized.empty()) std::swap(work.serialized[kept], work.serialized[i]);
       batch.mutable_sessions()->SwapElements(kept++, i);
       continue;
     }
@@ -224,6 +241,7 @@ std::vector<v1::RejectedSession> IngestStream::RemoveRejected(v1::SessionBatch& 
     told.set_reason(std::move(rejection->reason));
   }
   batch.mutable_sessions()->DeleteSubrange(kept, batch.sessions_size() - kept);
+  if (!work.serialized.empty()) work.serialized.resize(kept);
   work.rejected_by_hour.assign(by_hour.begin(), by_hour.end());
   return rejected;
 }

@@ -29,6 +29,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -97,18 +98,20 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     std::vector<v1::RejectedSession> rejected;
   };
 
-  // A message with the arena that owns it.
+  // A message as it came and parsed, with the arena that owns both.
   struct Request {
     std::unique_ptr<google::protobuf::Arena> arena;
+    std::string_view serialized;
     v1::StreamSessionsRequest* message = nullptr;
-    int64_t bytes = 0;
+
+    int64_t bytes() const { return static_cast<int64_t>(serialized.size()); }
   };
   absl::StatusOr<Request> Parse();
   absl::Status Take(Request request);
   absl::Status TakeHello(const v1::AgentHello& hello);
   absl::Status TakeBatch(Request request);
   absl::Status TakeStatus(const v1::AgentStatus& status, int64_t bytes);
-  // Takes the records that fail out of the batch.
+  // Takes the records that fail out of the batch, in both forms.
   std::vector<v1::RejectedSession> RemoveRejected(v1::SessionBatch& batch, Writer::Batch& work);
 
   void Pump();

@@ -40,6 +40,10 @@ size_t PrintableLength(absl::string_view text) {
 }  // namespace
 
 bool IsPrintable(absl::string_view text) {
+  // Nearly all of it is ASCII.
+  const auto* const other = std::find_if(
+      text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c - ' ') >= 0x7f - ' '; });
+  text.remove_prefix(static_cast<size_t>(other - text.begin()));
   while (!text.empty()) {
     const size_t length = PrintableLength(text);
     if (length == 0) return false;

@@ -182,7 +182,7 @@ absl::Status Writer::CommitOnce(const Batches& batches) {
   int64_t bytes = 0;
   for (const Job* job : batches) {
     const Batch& batch = std::get<Batch>(job->work);
-    host_batches.push_back({batch.host, batch.batch, batch.rejected_by_hour});
+    host_batches.push_back({batch.host, batch.batch, batch.serialized, batch.rejected_by_hour});
     bytes += batch.bytes;
   }
 

@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -88,6 +89,7 @@ class Writer {
     // alone took a third of the server's time.
     std::unique_ptr<google::protobuf::Arena> arena;
     const v1::SessionBatch* batch = nullptr;
+    std::vector<std::string_view> serialized;  // As in HostBatch.
     std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour;
     int64_t bytes = 0;
   };

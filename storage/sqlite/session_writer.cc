@@ -1,6 +1,7 @@
 #include "storage/sqlite/session_writer.h"
 
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <cstring>
@@ -14,27 +15,37 @@ namespace mxtally::sqlite {
 
 namespace {
 
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+
 uint64_t RankOf(const v1::Rank& rank) {
   return static_cast<uint64_t>(rank.parser_version()) << 32 | rank.lines_used();
 }
 
-// Bytes that a message field of a number below 16 takes in its serialized
-// parent: tag, length, message.
-template <typename Message>
-size_t SerializedFieldSize(bool present, const Message& message) {
-  if (!present) return 0;
-  const auto size = static_cast<uint32_t>(message.GetCachedSize());
-  return 1 + google::protobuf::io::CodedOutputStream::VarintSize32(size) + size;
+// Finds the record without key and rank, its first two fields, in `serialized`.
+// False where fields do not stand in the order of their numbers, in which every
+// protobuf library writes them.
+bool FindFacts(std::string_view serialized, std::string_view& facts) {
+  CodedInputStream in(reinterpret_cast<const uint8_t*>(serialized.data()),
+                      static_cast<int>(serialized.size()));
+  int skipped = 0;
+  int last_number = 0;
+  while (const uint32_t tag = in.ReadTag()) {
+    const int number = WireFormatLite::GetTagFieldNumber(tag);
+    if (number < last_number || !WireFormatLite::SkipField(&in, tag)) return false;
+    if (number <= v1::SessionRecord::kRankFieldNumber) skipped = in.CurrentPosition();
+    last_number = number;
+  }
+  facts = serialized.substr(static_cast<size_t>(skipped));
+  return true;
 }
 
-// The record without key and rank: fields are serialized in the order of their
-// numbers, and these two have 1 and 2.  The result lies in `buffer`.
-std::string_view SerializeFacts(const v1::SessionRecord& record, std::string& buffer) {
-  buffer.clear();
-  record.AppendToString(&buffer);
-  const size_t skipped = SerializedFieldSize(record.has_key(), record.key()) +
-                         SerializedFieldSize(record.has_rank(), record.rank());
-  return std::string_view(buffer).substr(skipped);
+// Serializes the same.
+void SerializeFacts(const v1::SessionRecord& record, std::string& facts) {
+  v1::SessionRecord copy = record;
+  copy.clear_key();
+  copy.clear_rank();
+  copy.SerializeToString(&facts);
 }
 
 // Stays the same across releases: stored hashes are compared with new ones.
@@ -42,11 +53,20 @@ std::string_view SerializeFacts(const v1::SessionRecord& record, std::string& bu
 // tenth of a commit's time.
 int64_t StableHash(std::string_view bytes) {
   uint64_t hash = 0xcbf29ce484222325;
-  for (size_t at = 0; at < bytes.size(); at += sizeof(uint64_t)) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, std::min(sizeof(word), bytes.size() - at));
+  const auto mix = [&hash](uint64_t word) {
     hash = (hash ^ word) * 0x100000001b3;
     hash ^= hash >> 29;
+  };
+  uint64_t word = 0;
+  size_t at = 0;
+  for (; at + sizeof(word) <= bytes.size(); at += sizeof(word)) {
+    std::memcpy(&word, bytes.data() + at, sizeof(word));
+    mix(word);
+  }
+  if (at < bytes.size()) {
+    word = 0;
+    std::memcpy(&word, bytes.data() + at, bytes.size() - at);
+    mix(word);
   }
   return static_cast<int64_t>((hash ^ bytes.size()) * 0x9e3779b97f4a7c15);
 }
@@ -61,8 +81,9 @@ SessionWriter::SessionWriter(Connection& db, LabelSetTable& label_sets, RollupWr
       labels_per_hour_max_(options.labels_per_hour_max),
       label_sets_max_(options.label_sets_max) {}
 
-void SessionWriter::Put(int64_t host_id, const v1::SessionRecord& record, BatchOutcome& outcome) {
-  const Row row = RowOf(host_id, record);
+void SessionWriter::Put(int64_t host_id, const v1::SessionRecord& record,
+                        std::string_view serialized, BatchOutcome& outcome) {
+  const Row row = RowOf(host_id, record, serialized);
   const Counted counted = Choose(row);
   const v1::SessionKey& key = record.key();
   insert_.Run(host_id, row.stamp_ns, key.tag(), key.ordinal(), key.key_version(), row.rank,
@@ -78,14 +99,18 @@ void SessionWriter::Put(int64_t host_id, const v1::SessionRecord& record, BatchO
   Count(row, counted, outcome);
 }
 
-SessionWriter::Row SessionWriter::RowOf(int64_t host_id, const v1::SessionRecord& record) {
+SessionWriter::Row SessionWriter::RowOf(int64_t host_id, const v1::SessionRecord& record,
+                                        std::string_view serialized) {
   Row row;
   row.host_id = host_id;
   row.record = &record;
   row.stamp_ns = NanosOf(record.key().stamp());
   row.hour = FloorDivide(row.stamp_ns, kNanosPerHour);
   row.rank = RankOf(record.rank());
-  row.detail = SerializeFacts(record, serialized_);
+  if (serialized.empty() || !FindFacts(serialized, row.detail)) {
+    SerializeFacts(record, serialized_);
+    row.detail = serialized_;
+  }
   row.facts_hash = StableHash(row.detail);
   if (record.has_end_time()) row.end_ns = NanosOf(record.end_time());
   row.measures = MeasuresOf(record);

@@ -16,7 +16,9 @@
 #define MXTALLY_STORAGE_SQLITE_SESSION_WRITER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "mxtally/v1/session.pb.h"
 #include "storage/sqlite/connection.h"
@@ -32,7 +34,9 @@ class SessionWriter {
   SessionWriter(Connection& db, LabelSetTable& label_sets, RollupWriter& rollups,
                 const StoreOptions& options);
 
-  void Put(int64_t host_id, const v1::SessionRecord& record, BatchOutcome& outcome);
+  // `serialized`: the record as it came, or empty.
+  void Put(int64_t host_id, const v1::SessionRecord& record, std::string_view serialized,
+           BatchOutcome& outcome);
 
  private:
   // A record, as its row shows it.
@@ -60,7 +64,7 @@ class SessionWriter {
     Counted counted;
   };
 
-  Row RowOf(int64_t host_id, const v1::SessionRecord& record);
+  Row RowOf(int64_t host_id, const v1::SessionRecord& record, std::string_view serialized);
   // Takes the labels, or folded ones when there are too many others.
   Counted Choose(const Row& row);
   void Count(const Row& row, const Counted& counted, BatchOutcome& outcome);

@@ -32,23 +32,31 @@ int OnCommit(void* wal_pages, sqlite3* /*db*/, const char* /*schema*/, int pages
   return SQLITE_OK;
 }
 
+struct Session {
+  const v1::SessionRecord* record;
+  std::string_view serialized;
+};
+
 // Records come in the order of the sessions' ends.  In the order of their keys
 // they fill page after page instead of splitting them.
-std::vector<const v1::SessionRecord*> InKeyOrder(const v1::SessionBatch& batch) {
-  std::vector<const v1::SessionRecord*> records;
-  records.reserve(batch.sessions_size());
-  for (const v1::SessionRecord& record : batch.sessions()) records.push_back(&record);
-  const auto key_of = [](const v1::SessionRecord* record) {
-    const v1::SessionKey& key = record->key();
+std::vector<Session> InKeyOrder(const HostBatch& batch) {
+  std::vector<Session> sessions;
+  sessions.reserve(static_cast<size_t>(batch.batch->sessions_size()));
+  const bool has_serialized = !batch.serialized.empty();
+  for (int i = 0; i < batch.batch->sessions_size(); ++i) {
+    sessions.push_back({.record = &batch.batch->sessions(i),
+                        .serialized = has_serialized ? batch.serialized[static_cast<size_t>(i)]
+                                                     : std::string_view()});
+  }
+  const auto key_of = [](const Session& session) {
+    const v1::SessionKey& key = session.record->key();
     return std::tuple(key.stamp().seconds(), key.stamp().nanos(), std::string_view(key.tag()),
                       key.ordinal());
   };
   // Stable: of two records with one key the first is stored.
-  std::stable_sort(records.begin(), records.end(),
-                   [&key_of](const v1::SessionRecord* a, const v1::SessionRecord* b) {
-                     return key_of(a) < key_of(b);
-                   });
-  return records;
+  std::stable_sort(sessions.begin(), sessions.end(),
+                   [&key_of](const Session& a, const Session& b) { return key_of(a) < key_of(b); });
+  return sessions;
 }
 
 }  // namespace
@@ -85,10 +93,10 @@ BatchOutcome Writer::Apply(const HostBatch& host_batch, absl::Time now) {
   BatchOutcome outcome;
   const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(host_batch.host), now);
   std::optional<int64_t> last_session_ns;
-  for (const v1::SessionRecord* record : InKeyOrder(batch)) {
+  for (const Session& session : InKeyOrder(host_batch)) {
     if (!db_->ok()) return outcome;
-    sessions_.Put(host_id, *record, outcome);
-    const int64_t stamp_ns = NanosOf(record->key().stamp());
+    sessions_.Put(host_id, *session.record, session.serialized, outcome);
+    const int64_t stamp_ns = NanosOf(session.record->key().stamp());
     last_session_ns = std::max(last_session_ns.value_or(stamp_ns), stamp_ns);
   }
   outcome.counts_applied = logs_.Apply(host_id, batch);

@@ -74,7 +74,7 @@ class Rows {
     const size_t columns = rows_ == 0 ? 0 : values_.size() / rows_;
     for (size_t row = 0; row < rows_; ++row) {
       for (size_t i = 0; i < columns; ++i) {
-        sqlite3_bind_value(insert, static_cast<int>(i) + 1, values_[row * columns + i]);
+        Bind(insert, static_cast<int>(i) + 1, values_[row * columns + i]);
       }
       Check(db, sqlite3_step(insert) == SQLITE_DONE);
       sqlite3_reset(insert);
@@ -84,6 +84,27 @@ class Rows {
   ~Rows() { Clear(); }
 
  private:
+  // Not sqlite3_bind_value(), which copies text.
+  static void Bind(sqlite3_stmt* insert, int index, sqlite3_value* value) {
+    switch (sqlite3_value_type(value)) {
+      case SQLITE_INTEGER:
+        sqlite3_bind_int64(insert, index, sqlite3_value_int64(value));
+        break;
+      case SQLITE_TEXT:
+        sqlite3_bind_text(insert, index, reinterpret_cast<const char*>(sqlite3_value_text(value)),
+                          sqlite3_value_bytes(value), SQLITE_STATIC);
+        break;
+      case SQLITE_BLOB: {
+        // A null pointer, for no bytes, would bind NULL.
+        const void* const bytes = sqlite3_value_blob(value);
+        sqlite3_bind_blob(insert, index, bytes == nullptr ? "" : bytes, sqlite3_value_bytes(value),
+                          SQLITE_STATIC);
+        break;
+      }
+      default:
+        sqlite3_bind_null(insert, index);
+    }
+  }
   void Clear() {
     for (sqlite3_value* value : values_) sqlite3_value_free(value);
     values_.clear();
@@ -104,7 +125,10 @@ int main(int argc, char** argv) {
   sqlite3* source = Open(argv[1], SQLITE_OPEN_READONLY);
   sqlite3* target = Open(argv[2], SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   const int rows_per_transaction = std::atoi(argv[3]);
-  Run(target, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
+  // As the server has them.
+  Run(target,
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864; "
+      "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4096");
   for (const std::string& sql : FirstColumn(
            source,
            "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")) {

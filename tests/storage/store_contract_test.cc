@@ -283,6 +283,33 @@ TEST_P(StoreContractTest, CertainRecordReplacesAnUncertainOne) {
   EXPECT_EQ(Counted().messages, 2);
 }
 
+// How a record came makes no difference: as message alone, serialized as well,
+// or serialized by somebody who writes its fields backwards.
+TEST_P(StoreContractTest, SerializedRecordsAreTheSameSessions) {
+  v1::SessionBatch batch = FirstBatch(CutAt(10, "2026-11-02T10:00:00Z"), {{}});
+  v1::SessionRecord facts = batch.sessions(0);
+  v1::SessionRecord key;
+  *key.mutable_key() = facts.key();
+  *key.mutable_rank() = facts.rank();
+  facts.clear_key();
+  facts.clear_rank();
+  for (const std::string& bytes : {batch.sessions(0).SerializeAsString(), std::string(),
+                                   facts.SerializeAsString() + key.SerializeAsString()}) {
+    const std::vector<std::string_view> serialized = {bytes};
+    HostBatch host_batch = {.host = "mx1", .batch = &batch};
+    if (!bytes.empty()) host_batch.serialized = serialized;
+    const BatchOutcome outcome = Commit(host_batch);
+    EXPECT_EQ(outcome.inserted + outcome.duplicates, 1);
+  }
+  EXPECT_EQ(Counted(), Counts(1, 1, 1));
+  // Other facts are seen in every form too.
+  batch.mutable_sessions(0)->set_messages(7);
+  const std::string bytes = batch.sessions(0).SerializeAsString();
+  const std::vector<std::string_view> serialized = {bytes};
+  EXPECT_EQ(
+      Commit(HostBatch{.host = "mx1", .batch = &batch, .serialized = serialized}).key_conflicts, 1);
+}
+
 TEST_P(StoreContractTest, UnknownEnumValuesAreStoredAsTheyCame) {
   CommitSessions({{.peer_class = static_cast<v1::PeerClass>(77)}});
   StatsQuery query = Always();

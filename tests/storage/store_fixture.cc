@@ -37,7 +37,10 @@ void StoreTest::Reopen() {
 }
 
 BatchOutcome StoreTest::Commit(const v1::SessionBatch& batch, const std::string& host) {
-  const HostBatch host_batch = {.host = host, .batch = &batch};
+  return Commit(HostBatch{.host = host, .batch = &batch});
+}
+
+BatchOutcome StoreTest::Commit(const HostBatch& host_batch) {
   absl::StatusOr<std::vector<BatchOutcome>> outcomes = store_->Commit({&host_batch, 1});
   EXPECT_TRUE(outcomes.ok()) << outcomes.status();
   if (!outcomes.ok()) return {};

@@ -32,6 +32,7 @@ class StoreTest : public testing::TestWithParam<Backend> {
 
   // One batch in a transaction of its own.
   BatchOutcome Commit(const v1::SessionBatch& batch, const std::string& host = "mx1");
+  BatchOutcome Commit(const HostBatch& host_batch);
   // Sessions alone, each call continuing the same log.
   BatchOutcome CommitSessions(std::initializer_list<SessionSpec> sessions,
                               const std::string& host = "mx1");

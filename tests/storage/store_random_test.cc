@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <random>
 #include <tuple>
@@ -203,6 +204,8 @@ class StoreRandomTest : public StoreTest {
     std::vector<v1::SessionBatch> sent(static_cast<size_t>(1 + Below(batches)));
     std::vector<HostBatch> host_batches;
     std::vector<BatchOutcome> expected;
+    std::deque<std::string> bytes;
+    std::deque<std::vector<std::string_view>> serialized;
     for (v1::SessionBatch& batch : sent) {
       offset_ += 1000;
       batch = FirstBatch(CutAt(offset_, "2026-11-02T10:00:00Z"));
@@ -210,7 +213,14 @@ class StoreRandomTest : public StoreTest {
       BatchOutcome& outcome = expected.emplace_back();
       for (int i = Below(20); i > 0; --i) *batch.add_sessions() = RandomRecord();
       for (const v1::SessionRecord& record : InKeyOrder(batch)) model.Put(host, record, outcome);
-      host_batches.push_back({.host = host, .batch = &batch});
+      // In one form or in both.
+      std::vector<std::string_view>& views = serialized.emplace_back();
+      if (OneIn(2)) {
+        for (const v1::SessionRecord& record : batch.sessions()) {
+          views.push_back(bytes.emplace_back(record.SerializeAsString()));
+        }
+      }
+      host_batches.push_back({.host = host, .batch = &batch, .serialized = views});
     }
     const absl::StatusOr<std::vector<BatchOutcome>> outcomes = store_->Commit(host_batches);
     ASSERT_TRUE(outcomes.ok()) << outcomes.status();
