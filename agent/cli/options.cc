@@ -30,6 +30,7 @@ struct RunWords {
   std::vector<std::string> exclude_peers;
   std::string peer_detail = "full";
   std::string peer_key_file;
+  CredentialFiles tls;
   bool plaintext = false;
   bool once = false;
 };
@@ -59,7 +60,10 @@ void DefineRunOptions(OptionSet& set, RunWords& words) {
   set.Text("server", "HOST:PORT", "Where the server listens", words.server);
   set.List("log", "PATH_OR_GLOB", "Log to follow, or a pattern for several", words.logs);
   set.Text("state-dir", "DIR", "Where the checkpoint is kept", words.state_dir);
-  set.Text("host", "NAME", "Name of this host in the records (default: its own)", words.host);
+  set.Text("host", "NAME",
+           "Name of this host in the records (default: the certificate's DNS name, else the "
+           "system's)",
+           words.host);
   set.Text("time-zone", "ZONE", "Zone of stamps that name none (default: the system's)",
            words.time_zone);
   set.Text("reference-time", "TIME",
@@ -75,6 +79,10 @@ void DefineRunOptions(OptionSet& set, RunWords& words) {
            "Keys for peer-detail hmac, lines of EPOCH START KEY: a name, the first day (UTC), 64 "
            "hexadecimal digits",
            words.peer_key_file);
+  set.Text("tls-ca", "FILE", "Authorities that the server is checked against, PEM; for TLS",
+           words.tls.authorities);
+  set.Text("tls-cert", "FILE", "Certificate of this agent, PEM", words.tls.certificate);
+  set.Text("tls-key", "FILE", "Its private key, PEM", words.tls.key);
   set.Flag("plaintext", "Permit records to leave this machine without encryption", words.plaintext);
   set.Flag("once", "Read to the end, deliver everything, and exit", words.once);
 }
@@ -110,20 +118,51 @@ void CheckPeerDetail(const RunWords& words, RunOptions& options, OptionSet& set)
   }
 }
 
+// Reads the files too, so that `check` says what is wrong with them.  Returns the
+// name that the certificate gives this host; empty: none.
+std::string CheckTls(const RunWords& words, OptionSet& set) {
+  const std::pair<const char*, const std::string&> files[] = {{"tls-ca", words.tls.authorities},
+                                                              {"tls-cert", words.tls.certificate},
+                                                              {"tls-key", words.tls.key}};
+  if (absl::c_all_of(files, [](const auto& file) { return file.second.empty(); })) return "";
+  bool all = true;
+  for (const auto& [name, path] : files) {
+    if (!path.empty()) continue;
+    set.Reject(name, "a file, because TLS needs --tls-ca, --tls-cert and --tls-key", "");
+    all = false;
+  }
+  if (words.plaintext) set.Reject("plaintext", "none with --tls-ca", "true");
+  if (!all) return "";
+  const absl::StatusOr<Credentials> credentials = ReadCredentials(words.tls);
+  if (!credentials.ok()) {
+    set.Reject("tls-cert", credentials.status());
+    return "";
+  }
+  const std::vector<std::string>& names = credentials->certificate.dns_names;
+  if (names.empty() && words.host.empty()) {
+    set.Reject("tls-cert", "a certificate with a DNS name, which is this host's",
+               credentials->certificate.name());
+  }
+  return names.empty() ? "" : names.front();
+}
+
 // What the words mean; what cannot be is rejected.
 RunOptions CheckRunWords(RunWords words, OptionSet& set) {
   RunOptions options;
   const absl::StatusOr<ServerAddress> address = ParseServerAddress(words.server);
   if (!address.ok()) {
     set.Reject("server", address.status());
-  } else if (!words.plaintext && !IsLoopback(address->host)) {
+  } else if (!words.plaintext && words.tls.authorities.empty() && !IsLoopback(address->host)) {
     set.Reject("server",
-               "a loopback address, or --plaintext to send records over the network without "
-               "encryption",
+               "a loopback address, or --tls-ca, or --plaintext to send records over the network "
+               "without encryption",
                words.server);
   }
   if (words.logs.empty()) set.Reject("log", "a path or a pattern", "");
-  options.host = words.host.empty() ? SystemHostName() : absl::AsciiStrToLower(words.host);
+  const std::string certified = CheckTls(words, set);
+  options.host = !words.host.empty()  ? absl::AsciiStrToLower(words.host)
+                 : !certified.empty() ? certified
+                                      : SystemHostName();
   if (!IsHostName(options.host)) set.Reject("host", "at most 255 of [a-z0-9._-]", options.host);
   options.time_zone = absl::LocalTimeZone();
   if (!words.time_zone.empty() && !absl::LoadTimeZone(words.time_zone, &options.time_zone)) {
@@ -147,6 +186,7 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
   options.server = std::move(words.server);
   options.logs = std::move(words.logs);
   options.state_dir = std::move(words.state_dir);
+  options.tls = std::move(words.tls);
   options.once = words.once;
   return options;
 }

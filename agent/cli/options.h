@@ -17,6 +17,7 @@
 #include "agent/scan/scan.h"
 #include "agent/session/peer_class.h"
 #include "agent/session/peer_mask.h"
+#include "tls/credential_files.h"
 
 namespace mxtally {
 
@@ -31,6 +32,8 @@ struct RunOptions {
   // UNSPECIFIED: all of the peer is sent.
   v1::PeerDetail peer_detail = v1::PEER_DETAIL_UNSPECIFIED;
   std::vector<PeerKey> peer_keys;  // Of HMAC.
+  // All empty: plaintext.
+  CredentialFiles tls;
   bool once = false;
 };
 

@@ -11,6 +11,7 @@
 #include "agent/run/run_state_keeper.h"
 #include "agent/source/file_watcher.h"
 #include "agent/uplink/grpc_ingest_client.h"
+#include "agent/uplink/tls_credentials.h"
 
 namespace mxtally {
 namespace {
@@ -91,6 +92,17 @@ int Run(const RunOptions& options) {
     mask = *std::move(created);
   }
 
+  std::unique_ptr<TlsCredentials> tls;
+  if (!options.tls.authorities.empty()) {
+    auto loaded = TlsCredentials::Load(
+        {.files = options.tls, .on_trouble = [&logger](const absl::Status& trouble) {
+           if (trouble.ok()) return logger->info("the certificate files can be used again");
+           logger->error("{}", std::string(trouble.message()));
+         }});
+    if (!loaded.ok()) return fail(loaded.status(), kFailure);
+    tls = *std::move(loaded);
+  }
+
   absl::StatusOr<std::unique_ptr<CheckpointFile>> file =
       CheckpointFile::Open({.dir = options.state_dir});
   if (!file.ok()) return fail(file.status(), kFailure);
@@ -108,8 +120,11 @@ int Run(const RunOptions& options) {
   StopSignals signals;
   const std::unique_ptr<FileWatcher> watcher = Watch(options.logs, *logs);
   Mailbox mailbox([&watcher] { watcher->Wake(); });
-  const std::unique_ptr<IngestClient> client = CreateGrpcIngestClient(
-      {.server = options.server, .user_agent = "mxtally-agent/" MXTALLY_VERSION});
+  GrpcIngestClientOptions client_options;
+  client_options.server = options.server;
+  client_options.user_agent = "mxtally-agent/" MXTALLY_VERSION;
+  if (tls != nullptr) client_options.credentials = [&tls] { return tls->ForNextStream(); };
+  const std::unique_ptr<IngestClient> client = CreateGrpcIngestClient(std::move(client_options));
   LogOutput output(logger);
   RunStateKeeper state({.dir = options.state_dir,
                         .host = options.host,

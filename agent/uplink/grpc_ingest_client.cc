@@ -115,8 +115,7 @@ class GrpcIngestClient : public IngestClient {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
     return std::make_unique<GrpcIngestStream>(
-        grpc::CreateCustomChannel("dns:///" + options_.server, grpc::InsecureChannelCredentials(),
-                                  arguments),
+        grpc::CreateCustomChannel("dns:///" + options_.server, options_.credentials(), arguments),
         mailbox);
   }
 

@@ -3,6 +3,9 @@
 #ifndef MXTALLY_AGENT_UPLINK_GRPC_INGEST_CLIENT_H_
 #define MXTALLY_AGENT_UPLINK_GRPC_INGEST_CLIENT_H_
 
+#include <grpcpp/security/credentials.h>
+
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,7 +15,7 @@
 namespace mxtally {
 
 struct GrpcIngestClientOptions {
-  std::string server;  // "HOST:PORT".
+  std::string server = {};  // "HOST:PORT".
 
   // Interval and patience of HTTP/2 pings on an otherwise silent stream; they
   // find a server that vanished without a word.  A server that permits less
@@ -20,10 +23,13 @@ struct GrpcIngestClientOptions {
   absl::Duration keepalive_interval = absl::Seconds(30);
   absl::Duration keepalive_timeout = absl::Seconds(10);
 
-  std::string user_agent;
+  std::string user_agent = {};
+
+  // Called for each stream, on the thread that opens it.
+  std::function<std::shared_ptr<grpc::ChannelCredentials>()> credentials =
+      grpc::InsecureChannelCredentials;
 };
 
-// Without encryption.
 std::unique_ptr<IngestClient> CreateGrpcIngestClient(GrpcIngestClientOptions options);
 
 }  // namespace mxtally

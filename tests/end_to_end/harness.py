@@ -182,6 +182,8 @@ class Server:
         self.port = 0
         self.http_port = 0
         self.process = None
+        # How grpcurl connects.
+        self.transport = ["-plaintext"]
         self.start()
 
     def start(self):
@@ -206,7 +208,7 @@ class Server:
 
     def grpcurl(self, *arguments, check=True):
         """Runs grpcurl; `arguments` hold the address where grpcurl wants it."""
-        return self._test.run_program([grpcurl_binary(), "-plaintext", "-max-time", "60",
+        return self._test.run_program([grpcurl_binary(), *self.transport, "-max-time", "60",
                                        *arguments], check=check)
 
     def call(self, method, request=None):
@@ -244,7 +246,7 @@ class Agent:
     """mxtally-agent following logs.  After kill() or stop(), start() continues
     from its state directory."""
 
-    def __init__(self, test, server, host, logs, state_dir, options):
+    def __init__(self, test, server, host, logs, state_dir, options, transport=None):
         self._test = test
         self.server = server
         self.host = host
@@ -252,13 +254,15 @@ class Agent:
         self.state_dir = pathlib.Path(state_dir)
         self.options = list(options)
         self.process = None
+        # Options that say how to connect, and as whom.
+        self.transport = list(transport or ("--plaintext", "--host", host))
         self.start()
 
     def start(self):
         logs = [word for log in self.logs for word in ("--log", log)]
         self.process = self._test.start_process(f"agent {self.host}", [
-            agent_binary(), "run", "--server", self.server.address, "--plaintext",
-            "--host", self.host, "--state-dir", self.state_dir, *logs, *self.options])
+            agent_binary(), "run", "--server", self.server.address, *self.transport,
+            "--state-dir", self.state_dir, *logs, *self.options])
 
     def kill(self):
         self.process.kill()
@@ -300,9 +304,10 @@ class EndToEndTest(unittest.TestCase):
     def start_server(self, *options, database=None):
         return Server(self, database or self.dir / "mxtally.db", options)
 
-    def start_agent(self, server, host, *logs, options=(), state_dir=None):
+    def start_agent(self, server, host, *logs, options=(), state_dir=None, transport=None):
         """Starts an agent that follows `logs` as `host`."""
-        return Agent(self, server, host, logs, state_dir or self.dir / f"state-{host}", options)
+        return Agent(self, server, host, logs, state_dir or self.dir / f"state-{host}", options,
+                     transport)
 
     def read_once(self, server, host, *logs, options=(), state_dir=None):
         """Runs an agent to the end of `logs`; everything is committed when it returns."""

@@ -1,13 +1,16 @@
 #include "agent/cli/options.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/tls/test_authority.h"
 
 namespace mxtally {
 namespace {
@@ -103,6 +106,71 @@ TEST_F(OptionsTest, PlaintextOverTheNetworkMustBePermitted) {
     EXPECT_TRUE(std::holds_alternative<RunOptions>(Parse({"--log", "a", "--server", server})))
         << server;
   }
+}
+
+// Files of a certificate, removed at the end.
+class TlsOptionsTest : public OptionsTest {
+ protected:
+  TlsOptionsTest() {
+    std::filesystem::create_directories(dir_);
+    Write("ca.pem", authority_.pem());
+    Install("DNS:MX1.example.net,DNS:mx1");
+  }
+  ~TlsOptionsTest() override { std::filesystem::remove_all(dir_); }
+
+  void Write(const std::string& name, const std::string& text) const {
+    std::ofstream(dir_ + "/" + name) << text;
+  }
+  void Install(const std::string& names) const {
+    const TestCertificate issued = authority_.Issue(names);
+    Write("cert.pem", issued.certificate_pem);
+    Write("key.pem", issued.key_pem);
+  }
+  std::vector<std::string> Words(std::vector<std::string> more = {}) const {
+    std::vector<std::string> words = {"--log",      "a",
+                                      "--server",   "mx.example.org:4625",
+                                      "--tls-ca",   dir_ + "/ca.pem",
+                                      "--tls-cert", dir_ + "/cert.pem",
+                                      "--tls-key",  dir_ + "/key.pem"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  RunOptions Options(const std::vector<std::string>& more = {}) {
+    const CommandLine command = Parse(Words(more));
+    EXPECT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
+    return std::get<RunOptions>(command);
+  }
+
+  const std::string dir_ = testing::TempDir() + "mxtally_tls_options_" + std::to_string(getpid());
+  TestAuthority authority_;
+};
+
+TEST_F(TlsOptionsTest, TheHostIsThatOfTheCertificateUnlessItIsSaid) {
+  EXPECT_EQ(Options().host, "mx1.example.net");
+  EXPECT_EQ(Options().tls.key, dir_ + "/key.pem");
+  EXPECT_EQ(Options({"--host", "mx1"}).host, "mx1");
+}
+
+TEST_F(TlsOptionsTest, ACertificateWithoutHostNeedsOne) {
+  Install("email:alice@example.net");
+  ExpectBadUsage(Words(),
+                 "--tls-cert: expected a certificate with a DNS name, which is this host's, found "
+                 "\"alice@example.net\"");
+  EXPECT_EQ(Options({"--host", "mx1"}).host, "mx1");
+}
+
+TEST_F(TlsOptionsTest, AllThreeFilesAreNeededAndPlaintextIsNot) {
+  ExpectBadUsage(
+      {"--log", "a", "--server", "localhost:1", "--tls-ca", dir_ + "/ca.pem"},
+      "--tls-key: expected a file, because TLS needs --tls-ca, --tls-cert and --tls-key");
+  ExpectBadUsage(Words({"--plaintext"}), "--plaintext: expected none with --tls-ca");
+}
+
+TEST_F(TlsOptionsTest, FilesThatCannotBeUsedAreNamed) {
+  Write("key.pem", "");
+  ExpectBadUsage(Words(), "/key.pem: expected a private key in PEM format without a passphrase");
+  std::filesystem::remove(dir_ + "/ca.pem");
+  ExpectBadUsage(Words(), "/ca.pem");
 }
 
 TEST_F(OptionsTest, WrongUsageNamesTheOptionAndWhatWasExpectedAndFound) {
