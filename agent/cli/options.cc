@@ -11,8 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "agent/cli/peer_key_file.h"
-#include "daemon/options/option_set.h"
-#include "daemon/options/values.h"
+#include "proto/options/option_set.h"
+#include "proto/options/values.h"
 
 namespace mxtally {
 namespace {

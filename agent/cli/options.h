@@ -17,7 +17,7 @@
 #include "agent/scan/scan.h"
 #include "agent/session/peer_class.h"
 #include "agent/session/peer_mask.h"
-#include "tls/credential_files.h"
+#include "proto/tls/credential_files.h"
 
 namespace mxtally {
 

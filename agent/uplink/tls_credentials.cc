@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tls/certificate.h"
+#include "proto/tls/certificate.h"
 
 namespace mxtally {
 

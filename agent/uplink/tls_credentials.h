@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "tls/credential_files.h"
+#include "proto/tls/credential_files.h"
 
 namespace mxtally {
 

@@ -11,7 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "tls/credential_files.h"
+#include "proto/tls/credential_files.h"
 
 namespace mxtally {
 namespace {

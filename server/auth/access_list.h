@@ -21,8 +21,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "proto/tls/certificate.h"
 #include "server/auth/roles.h"
-#include "tls/certificate.h"
 
 namespace mxtally {
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "tls/certificate.h"
+#include "proto/tls/certificate.h"
 
 namespace mxtally {
 namespace {

@@ -17,11 +17,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "proto/tls/credential_files.h"
 #include "server/auth/access_list.h"
 #include "server/auth/authority.h"
 #include "server/auth/mutex.h"
 #include "server/auth/observer.h"
-#include "tls/credential_files.h"
 
 namespace mxtally {
 

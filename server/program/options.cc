@@ -6,12 +6,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "daemon/options/option_set.h"
-#include "daemon/options/values.h"
+#include "proto/options/option_set.h"
+#include "proto/options/values.h"
+#include "proto/tls/credential_files.h"
 #include "server/auth/access_list.h"
 #include "server/program/test_kill.h"
 #include "storage/open.h"
-#include "tls/credential_files.h"
 
 namespace mxtally {
 namespace {

@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "proto/tls/credential_files.h"
 #include "server/metrics/server_observer.h"
 #include "server/serve/listen_address.h"
-#include "tls/credential_files.h"
 
 namespace mxtally {
 

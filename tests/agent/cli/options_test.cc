@@ -10,7 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/tls/test_authority.h"
+#include "tests/proto/tls/test_authority.h"
 
 namespace mxtally {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/tls/test_authority.h"
+#include "tests/proto/tls/test_authority.h"
 
 namespace mxtally {
 namespace {

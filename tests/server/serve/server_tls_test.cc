@@ -24,8 +24,8 @@
 #include "mxtally/v1/ingest.grpc.pb.h"
 #include "mxtally/v1/stats.grpc.pb.h"
 #include "server/serve/server.h"
+#include "tests/proto/tls/test_authority.h"
 #include "tests/server/ingest/records.h"
-#include "tests/tls/test_authority.h"
 
 namespace mxtally {
 namespace {

@@ -1,7 +1,7 @@
 // A certificate authority in memory, and the certificates that tests need.
 
-#ifndef MXTALLY_TESTS_TLS_TEST_AUTHORITY_H_
-#define MXTALLY_TESTS_TLS_TEST_AUTHORITY_H_
+#ifndef MXTALLY_TESTS_PROTO_TLS_TEST_AUTHORITY_H_
+#define MXTALLY_TESTS_PROTO_TLS_TEST_AUTHORITY_H_
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -47,4 +47,4 @@ class TestAuthority {
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_TESTS_TLS_TEST_AUTHORITY_H_
+#endif  // MXTALLY_TESTS_PROTO_TLS_TEST_AUTHORITY_H_

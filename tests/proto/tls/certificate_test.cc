@@ -1,11 +1,11 @@
-#include "tls/certificate.h"
+#include "proto/tls/certificate.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "tests/tls/test_authority.h"
+#include "tests/proto/tls/test_authority.h"
 
 namespace mxtally {
 namespace {

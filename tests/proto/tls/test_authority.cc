@@ -1,4 +1,4 @@
-#include "tests/tls/test_authority.h"
+#include "tests/proto/tls/test_authority.h"
 
 #include <openssl/bio.h>
 #include <openssl/ec.h>

@@ -1,4 +1,4 @@
-#include "daemon/options/values.h"
+#include "proto/options/values.h"
 
 #include <iterator>
 #include <limits>

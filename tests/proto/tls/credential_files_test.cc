@@ -1,4 +1,4 @@
-#include "tls/credential_files.h"
+#include "proto/tls/credential_files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "tests/tls/test_authority.h"
+#include "tests/proto/tls/test_authority.h"
 
 namespace mxtally {
 namespace {

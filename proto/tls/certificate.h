@@ -1,7 +1,7 @@
 // What an X.509 certificate says about its owner.  Pure.
 
-#ifndef MXTALLY_TLS_CERTIFICATE_H_
-#define MXTALLY_TLS_CERTIFICATE_H_
+#ifndef MXTALLY_PROTO_TLS_CERTIFICATE_H_
+#define MXTALLY_PROTO_TLS_CERTIFICATE_H_
 
 #include <string>
 #include <vector>
@@ -40,4 +40,4 @@ absl::Status CheckValidity(const Certificate& certificate, absl::Time now);
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_TLS_CERTIFICATE_H_
+#endif  // MXTALLY_PROTO_TLS_CERTIFICATE_H_

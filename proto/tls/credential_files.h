@@ -2,14 +2,14 @@
 // files.  They are read whole and checked together, so that files which are just
 // being replaced are never used half.  Safe to call from any thread.
 
-#ifndef MXTALLY_TLS_CREDENTIAL_FILES_H_
-#define MXTALLY_TLS_CREDENTIAL_FILES_H_
+#ifndef MXTALLY_PROTO_TLS_CREDENTIAL_FILES_H_
+#define MXTALLY_PROTO_TLS_CREDENTIAL_FILES_H_
 
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "tls/certificate.h"
+#include "proto/tls/certificate.h"
 
 namespace mxtally {
 
@@ -43,4 +43,4 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_TLS_CREDENTIAL_FILES_H_
+#endif  // MXTALLY_PROTO_TLS_CREDENTIAL_FILES_H_

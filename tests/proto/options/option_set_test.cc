@@ -1,4 +1,4 @@
-#include "daemon/options/option_set.h"
+#include "proto/options/option_set.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // Values with units, as options have them.  Pure.
 
-#ifndef MXTALLY_DAEMON_OPTIONS_VALUES_H_
-#define MXTALLY_DAEMON_OPTIONS_VALUES_H_
+#ifndef MXTALLY_PROTO_OPTIONS_VALUES_H_
+#define MXTALLY_PROTO_OPTIONS_VALUES_H_
 
 #include <cstdint>
 #include <string>
@@ -28,4 +28,4 @@ std::string BytesText(int64_t bytes);
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_DAEMON_OPTIONS_VALUES_H_
+#endif  // MXTALLY_PROTO_OPTIONS_VALUES_H_

@@ -1,4 +1,4 @@
-#include "daemon/options/toml_file.h"
+#include "proto/options/toml_file.h"
 
 #include <toml++/toml.h>
 

@@ -1,4 +1,4 @@
-#include "tls/credential_files.h"
+#include "proto/tls/credential_files.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>

@@ -1,4 +1,4 @@
-#include "daemon/options/values.h"
+#include "proto/options/values.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,8 +24,8 @@ TEST(ValuesTest, DurationsHaveUnits) {
 }
 
 TEST(ValuesTest, WrongDurationsAreRefused) {
-  for (const char* text : {"", "30", "-1s", "1.5h", "s", "1w", "36526d",
-                           "9223372036854775807d", "99999999999999999999s"}) {
+  for (const char* text : {"", "30", "-1s", "1.5h", "s", "1w", "36526d", "9223372036854775807d",
+                           "99999999999999999999s"}) {
     const absl::StatusOr<absl::Duration> read = ParseDurationValue(text);
     ASSERT_FALSE(read.ok()) << text;
     EXPECT_THAT(std::string(read.status().message()), HasSubstr("expected a duration")) << text;

@@ -1,4 +1,4 @@
-#include "daemon/options/option_set.h"
+#include "proto/options/option_set.h"
 
 #include <CLI/CLI.hpp>
 #include <initializer_list>
@@ -12,8 +12,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "daemon/options/toml_file.h"
-#include "daemon/options/values.h"
+#include "proto/options/toml_file.h"
+#include "proto/options/values.h"
 
 namespace mxtally {
 namespace {

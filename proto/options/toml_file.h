@@ -1,8 +1,8 @@
 // A flat TOML file as keys, values as text, and lines.  Pure, but for reading
 // the file.
 
-#ifndef MXTALLY_DAEMON_OPTIONS_TOML_FILE_H_
-#define MXTALLY_DAEMON_OPTIONS_TOML_FILE_H_
+#ifndef MXTALLY_PROTO_OPTIONS_TOML_FILE_H_
+#define MXTALLY_PROTO_OPTIONS_TOML_FILE_H_
 
 #include <string>
 #include <vector>
@@ -30,4 +30,4 @@ absl::StatusOr<std::vector<TomlEntry>> ReadTomlFile(const std::string& path);
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_DAEMON_OPTIONS_TOML_FILE_H_
+#endif  // MXTALLY_PROTO_OPTIONS_TOML_FILE_H_

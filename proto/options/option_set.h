@@ -27,8 +27,8 @@
 //
 // One thread only.
 
-#ifndef MXTALLY_DAEMON_OPTIONS_OPTION_SET_H_
-#define MXTALLY_DAEMON_OPTIONS_OPTION_SET_H_
+#ifndef MXTALLY_PROTO_OPTIONS_OPTION_SET_H_
+#define MXTALLY_PROTO_OPTIONS_OPTION_SET_H_
 
 #include <cstdint>
 #include <functional>
@@ -172,4 +172,4 @@ class OptionSet {
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_DAEMON_OPTIONS_OPTION_SET_H_
+#endif  // MXTALLY_PROTO_OPTIONS_OPTION_SET_H_

@@ -1,4 +1,4 @@
-#include "tls/certificate.h"
+#include "proto/tls/certificate.h"
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
