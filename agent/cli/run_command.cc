@@ -116,6 +116,13 @@ int Run(const RunOptions& options) {
     return fail(s, kFailure);
   }
 
+  if (!checkpoint.former_host().empty()) {
+    logger->warn(
+        "{}: expected the state of host {}, found that of {}; the logs are read again as those of "
+        "{}",
+        options.state_dir, options.host, checkpoint.former_host(), options.host);
+  }
+
   // Before any thread, so that no other thread takes the signals.
   StopSignals signals;
   const std::unique_ptr<FileWatcher> watcher = Watch(options.logs, *logs);

@@ -27,7 +27,8 @@ absl::Status CheckpointKeeper::Load() {
   if (!loaded->has_value()) return damage;
   checkpoint_ = **std::move(loaded);
   if (checkpoint_.host() != options_.host) {
-    // Keys carry the host: under a new name everything is new to the server.
+    // Keys carry the host.
+    former_host_ = checkpoint_.host();
     for (agent::v1::LogCheckpoint& log : *checkpoint_.mutable_logs()) log.clear_database_id();
     checkpoint_.set_host(options_.host);
   }

@@ -34,9 +34,13 @@ class CheckpointKeeper {
   // `file` must outlive the keeper.
   CheckpointKeeper(CheckpointKeeperOptions options, CheckpointFile& file);
 
-  // Reads what is on disk.
+  // Reads what is on disk.  The state of another host is of no database: under a
+  // new name everything is new to the server.
   //   DATA_LOSS   the newest checkpoint is damaged; an older one, or none, is used instead
   absl::Status Load();
+
+  // After Load(): the other host that the state was of; empty: none.
+  const std::string& former_host() const { return former_host_; }
 
   // Remembers where the first reading of a log begins, unless it is known.
   void Meet(agent::v1::LogCheckpoint met);
@@ -58,6 +62,7 @@ class CheckpointKeeper {
   const CheckpointKeeperOptions options_;
   CheckpointFile& file_;
   agent::v1::Checkpoint checkpoint_;
+  std::string former_host_;
   bool dirty_ = false;
   absl::Time last_attempt_ = absl::InfinitePast();
 };

@@ -1,15 +1,17 @@
-"""A TCP proxy that keeps every byte, and what HTTP/2 and gRPC say in them.
+"""What is between agent and server: kept byte by byte, made bad, or forged.
 
-Plaintext only.  Messages that gRPC compressed are shown as they were before.
+Recorder keeps every byte; frames(), headers() and messages() tell what HTTP/2
+and gRPC say in them.  Link is a bad network, AnsweringServer a wrong server.  Plaintext only.  Messages that gRPC compressed are shown as they were before.
 """
 
 import socket
 import threading
+import time
 import zlib
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _CONTINUATION = 0, 1, 9
-_PADDED, _PRIORITY = 0x8, 0x20
+_DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0, 1, 4, 9
+_END_STREAM, _ACKNOWLEDGED, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 
 
 class Recorder:
@@ -113,3 +115,129 @@ def messages(data):
             found.append(zlib.decompress(message, wbits=47) if body[0] else message)
             body = body[5 + length:]
     return found
+
+
+class Link:
+    """A network between an agent and `port` that can be made bad.
+
+    `silent`: connections are accepted, and nothing more happens.
+    `bytes_per_second`: so many arrive, in each direction; 0: no limit.
+    """
+
+    def __init__(self, port, silent=False, bytes_per_second=0):
+        self.silent = silent
+        self.bytes_per_second = bytes_per_second
+        self.accepted = 0
+        self._target = ("127.0.0.1", port)
+        self._sockets = []
+        self._held = 0  # Connections up to this one are on hold.
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self):
+        """From now on nothing arrives on the connections that are there.  No end is told."""
+        self._held = self.accepted
+
+    def close(self):
+        for open_socket in [self._listener, *self._sockets]:
+            open_socket.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            self._sockets.append(client)
+            if self.silent:
+                continue
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()
+                continue
+            self._sockets.append(server)
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._pass_on, args=(self.accepted, source, target),
+                                 daemon=True).start()
+
+    def _pass_on(self, number, source, target):
+        size = 4096 if self.bytes_per_second else 65536
+        try:
+            while number > self._held:
+                data = source.recv(size)
+                # What came in meanwhile is held too.
+                if number <= self._held:
+                    return
+                if not data:
+                    target.shutdown(socket.SHUT_WR)
+                    return
+                target.sendall(data)
+                if self.bytes_per_second:
+                    time.sleep(len(data) / self.bytes_per_second)
+        except OSError:
+            pass  # The other side is gone.
+
+
+def literal(name, value):
+    """A header field in HPACK's simplest form: not indexed, not Huffman coded."""
+    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+class AnsweringServer:
+    """Ends each call of a gRPC client with a status; or answers what is no gRPC at all."""
+
+    def __init__(self, status=None, message="", answer=b""):
+        self.accepted = 0
+        self._greeting = b""
+        self._answer = answer
+        if status is not None:
+            block = (b"\x88"  # :status 200
+                     + literal(b"content-type", b"application/grpc")
+                     + literal(b"grpc-status", str(status).encode())
+                     + literal(b"grpc-message", message.encode()))
+            self._greeting = _frame(_SETTINGS, 0, 0, b"")
+            self._answer = (_frame(_SETTINGS, _ACKNOWLEDGED, 0, b"")
+                            + _frame(_HEADERS, _END_STREAM | _END_HEADERS, 1, block))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._answer_one, args=(client,), daemon=True).start()
+
+    def _answer_one(self, client):
+        received = b""
+        with client:
+            try:
+                client.sendall(self._greeting)
+                while True:
+                    data = client.recv(65536)
+                    if not data:
+                        return
+                    received += data
+                    called = any(kind == _HEADERS for kind, *_ in frames(received))
+                    if self._answer and (called or not self._greeting):
+                        client.sendall(self._answer)
+                        if not self._greeting:
+                            return
+                        while client.recv(65536):
+                            pass
+                        return
+            except OSError:
+                pass  # The client is gone.
+
+
+def _frame(kind, flags, stream, payload):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload

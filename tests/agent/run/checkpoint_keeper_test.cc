@@ -109,6 +109,18 @@ TEST_F(CheckpointKeeperTest, StateOfAnotherHostNameIsOfNoDatabase) {
   CheckpointKeeper keeper = Open();
   ASSERT_TRUE(keeper.Find("mail.log").has_value());
   EXPECT_EQ(keeper.Find("mail.log")->database_id(), "");
+  EXPECT_EQ(keeper.former_host(), "mx1");
+  ASSERT_TRUE(keeper.Store(Second(1)).ok());
+}
+
+TEST_F(CheckpointKeeperTest, StateOfTheHostItselfHasNoFormerHost) {
+  {
+    CheckpointKeeper keeper = Open();
+    EXPECT_EQ(keeper.former_host(), "");
+    keeper.Acknowledge(At("mail.log", 100), "db1");
+    ASSERT_TRUE(keeper.Store(Second(0)).ok());
+  }
+  EXPECT_EQ(Open().former_host(), "");
 }
 
 TEST_F(CheckpointKeeperTest, FailpointComesBeforeTheWrite) {

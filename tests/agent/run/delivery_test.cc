@@ -284,6 +284,49 @@ TEST_F(DeliveryTest, ServerThatBreaksTheContractIsLeft) {
   EXPECT_THAT(observer_.Take(), Contains("disconnected INTERNAL"));
 }
 
+// A server of a later release tells more than this agent knows of.
+TEST_F(DeliveryTest, WhatOnlyANewerServerSaysIsPassedOver) {
+  const auto with_unknown_fields = [](v1::StreamSessionsResponse response) {
+    for (google::protobuf::Message* message :
+         {static_cast<google::protobuf::Message*>(&response),
+          static_cast<google::protobuf::Message*>(
+              response.has_welcome() ? response.mutable_welcome() : nullptr)}) {
+      if (message == nullptr) continue;
+      google::protobuf::UnknownFieldSet& unknown =
+          *message->GetReflection()->MutableUnknownFields(message);
+      unknown.AddVarint(900, 7);
+      unknown.AddLengthDelimited(901, "new");
+    }
+    v1::StreamSessionsResponse parsed;
+    EXPECT_TRUE(parsed.ParseFromString(response.SerializeAsString()));
+    return parsed;
+  };
+  serving_ = false;
+  Session(1);
+  Start();
+  Step();
+  EXPECT_TRUE(stream().TakeWritten()->has_hello());
+  stream().Send(with_unknown_fields(Welcome()));
+  Step();
+  const std::optional<v1::StreamSessionsRequest> request = stream().TakeWritten();
+  ASSERT_TRUE(request.has_value() && request->has_batch());
+  // A message that is about nothing this agent knows acknowledges nothing.
+  stream().Send(with_unknown_fields({}));
+  Step();
+  EXPECT_THAT(observer_.Take(), ElementsAre("connected db1"));
+  stream().Send(with_unknown_fields(Acknowledge(1)));
+  Step();
+  EXPECT_THAT(observer_.Take(), ElementsAre("caught up mail.log"));
+}
+
+TEST_F(DeliveryTest, ServerThatKnowsNoSuchServiceIsTriedAgainLate) {
+  Start();
+  stream().End(absl::UnimplementedError("unknown service mxtally.v1.IngestService"));
+  Step();
+  EXPECT_EQ(observer_.last_delay, absl::Seconds(60));
+  EXPECT_FALSE(delivery_->done());
+}
+
 TEST_F(DeliveryTest, RefusedStreamIsTriedAgainLate) {
   Start();
   Run(absl::Seconds(1));
