@@ -321,6 +321,7 @@ TEST_F(DeliveryTest, WhatOnlyANewerServerSaysIsPassedOver) {
 
 TEST_F(DeliveryTest, ServerThatKnowsNoSuchServiceIsTriedAgainLate) {
   Start();
+  Step();
   stream().End(absl::UnimplementedError("unknown service mxtally.v1.IngestService"));
   Step();
   EXPECT_EQ(observer_.last_delay, absl::Seconds(60));
