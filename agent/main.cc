@@ -13,9 +13,11 @@
 #include "agent/scan/scan.h"
 
 int main(int argc, char** argv) {
-  mxtally::CommandLine command = mxtally::ParseCommandLine(
-      std::vector<std::string>(argv + 1, argv + argc), environ, std::cout, std::cerr);
-  if (const auto* run = std::get_if<mxtally::RunOptions>(&command)) return mxtally::Run(*run);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  mxtally::CommandLine command = mxtally::ParseCommandLine(words, environ, std::cout, std::cerr);
+  if (const auto* run = std::get_if<mxtally::RunOptions>(&command)) {
+    return mxtally::Run(*run, words, environ);
+  }
   if (auto* scan = std::get_if<mxtally::ScanOptions>(&command)) {
     scan->show_progress = isatty(STDERR_FILENO) != 0;
     return mxtally::RunScan(*scan, std::cout, std::cerr);

@@ -12,10 +12,10 @@
 #include "server/program/serve_command.h"
 
 int main(int argc, char** argv) {
-  mxtally::CommandLine command = mxtally::ParseCommandLine(
-      std::vector<std::string>(argv + 1, argv + argc), environ, std::cout, std::cerr);
-  if (const auto* serve = std::get_if<mxtally::ServerOptions>(&command)) {
-    return mxtally::Serve(*serve);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  mxtally::CommandLine command = mxtally::ParseCommandLine(words, environ, std::cout, std::cerr);
+  if (const auto* serve = std::get_if<mxtally::ServeOptions>(&command)) {
+    return mxtally::Serve(*serve, words, environ);
   }
   if (const auto* audit = std::get_if<mxtally::AuditOptions>(&command)) {
     return mxtally::Audit(*audit, std::cout, std::cerr);

@@ -33,6 +33,7 @@ struct RunWords {
   CredentialFiles tls;
   bool plaintext = false;
   bool once = false;
+  std::string log_level = "info";
 };
 
 std::string SystemHostName() {
@@ -85,6 +86,7 @@ void DefineRunOptions(OptionSet& set, RunWords& words) {
   set.Text("tls-key", "FILE", "Its private key, PEM", words.tls.key);
   set.Flag("plaintext", "Permit records to leave this machine without encryption", words.plaintext);
   set.Flag("once", "Read to the end, deliver everything, and exit", words.once);
+  set.Choice("log-level", {"debug", "info", "warn", "error"}, "What is logged", words.log_level);
 }
 
 void CheckPeerDetail(const RunWords& words, RunOptions& options, OptionSet& set) {
@@ -188,6 +190,7 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
   options.state_dir = std::move(words.state_dir);
   options.tls = std::move(words.tls);
   options.once = words.once;
+  options.log_level = std::move(words.log_level);
   return options;
 }
 
@@ -309,7 +312,10 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
     err << run_set.errors();
     return run_set.exit_status();
   }
-  if (!check) return options;
+  if (!check) {
+    options.values = run_set.values();
+    return options;
+  }
   out << (run_set.config_path().empty() ? "options" : run_set.config_path()) << ": good\n";
   return 0;
 }

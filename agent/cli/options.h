@@ -1,6 +1,6 @@
 // The options of mxtally-agent, on the command line, in the environment and in
 // the configuration file.  To add one of `run`, see RunWords in options.cc and
-// daemon/options/option_set.h.
+// proto/options/option_set.h.
 
 #ifndef MXTALLY_AGENT_CLI_OPTIONS_H_
 #define MXTALLY_AGENT_CLI_OPTIONS_H_
@@ -17,6 +17,7 @@
 #include "agent/scan/scan.h"
 #include "agent/session/peer_class.h"
 #include "agent/session/peer_mask.h"
+#include "proto/options/option_set.h"
 #include "proto/tls/credential_files.h"
 
 namespace mxtally {
@@ -35,6 +36,8 @@ struct RunOptions {
   // All empty: plaintext.
   CredentialFiles tls;
   bool once = false;
+  std::string log_level = "info";  // "debug", "info", "warn" or "error".
+  OptionValues values;             // As they were given.
 };
 
 // A command to carry out, or the exit status of one that is done: 0 after

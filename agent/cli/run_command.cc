@@ -1,17 +1,30 @@
 #include "agent/cli/run_command.h"
 
-#include <memory>
-#include <utility>
+#include <signal.h>
 
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <utility>
+#include <variant>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "agent/checkpoint/checkpoint_file.h"
 #include "agent/cli/log_output.h"
-#include "agent/cli/stop_signals.h"
+#include "agent/cli/signals.h"
 #include "agent/cli/test_kill.h"
 #include "agent/run/delivery.h"
 #include "agent/run/run_state_keeper.h"
 #include "agent/source/file_watcher.h"
 #include "agent/uplink/grpc_ingest_client.h"
 #include "agent/uplink/tls_credentials.h"
+#include "proto/service_manager/service_manager.h"
 
 namespace mxtally {
 namespace {
@@ -41,7 +54,8 @@ std::unique_ptr<FileWatcher> Watch(const std::vector<std::string>& patterns,
   return FileWatcher::Create(paths);
 }
 
-DeliveryOptions MakeDeliveryOptions(const RunOptions& options, PeerMask* mask) {
+DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassifier& peers,
+                                    PeerMask* mask) {
   DeliveryOptions delivery;
   delivery.host = options.host;
   delivery.agent_version = MXTALLY_VERSION;
@@ -49,7 +63,7 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, PeerMask* mask) {
   delivery.window_bytes_max = kWindowBytesMax;
   delivery.logs.find = [patterns = options.logs] { return LogsToFollow(patterns); };
   delivery.logs.pipeline.assembler.host = options.host;
-  delivery.logs.pipeline.assembler.peers = &options.peers;
+  delivery.logs.pipeline.assembler.peers = &peers;
   delivery.logs.pipeline.mask = mask;
   delivery.logs.pipeline.time_zone = options.time_zone;
   delivery.logs.pipeline.reference_time = options.reference_time;
@@ -57,24 +71,82 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, PeerMask* mask) {
   return delivery;
 }
 
+// Shows the connection as the service manager's status.
+class ServiceStatus final : public ForwardingObserver {
+ public:
+  ServiceStatus(ServiceManager& manager, std::string server, DeliveryObserver& next)
+      : ForwardingObserver(next), manager_(manager), server_(std::move(server)) {}
+
+  void OnConnected(const v1::ServerWelcome& welcome) override {
+    manager_.SetStatus(absl::StrCat("connected to ", server_));
+    ForwardingObserver::OnConnected(welcome);
+  }
+  void OnDisconnected(const absl::Status& status, absl::Duration delay) override {
+    if (!status.ok()) {
+      manager_.SetStatus(
+          absl::StrCat("no connection to ", server_, ": ", std::string(status.message())));
+    }
+    ForwardingObserver::OnDisconnected(status, delay);
+  }
+
+ private:
+  ServiceManager& manager_;
+  const std::string server_;
+};
+
 // Steps until it is over, waiting in between for what may come.
-absl::Status Drive(Delivery& delivery, Mailbox& mailbox, FileWatcher& watcher) {
+// `before_step` is called in each round.
+absl::Status Drive(Delivery& delivery, Mailbox& mailbox, FileWatcher& watcher,
+                   ServiceManager& manager, const std::function<void()>& before_step) {
   while (true) {
+    manager.Feed();
+    before_step();
     const Delivery::Pause pause = delivery.Step();
     if (delivery.done()) return delivery.result();
+    const absl::Duration timeout = std::min(pause.timeout, manager.feed_interval() / 2);
     if (pause.watch_logs) {
-      watcher.Wait(pause.timeout);
+      watcher.Wait(timeout);
       delivery.LogsChanged();
     } else {
-      mailbox.Wait(pause.timeout);
+      mailbox.Wait(timeout);
     }
   }
 }
 
+// What SIGHUP changes; certificates are watched anyway.  Everything else needs a restart.
+constexpr const char* kReloadable[] = {"exclude-peer", "log-level"};
+
+// The options after a reload that was asked for; nullopt, told in the log, where
+// anything is wrong.
+std::optional<RunOptions> ReadAgain(const RunOptions& before, const std::vector<std::string>& words,
+                                    char* const* environment, spdlog::logger& logger) {
+  std::ostringstream out;
+  std::ostringstream err;
+  CommandLine command = ParseCommandLine(words, environment, out, err);
+  auto* after = std::get_if<RunOptions>(&command);
+  if (after == nullptr) {
+    for (absl::string_view line : absl::StrSplit(err.str(), '\n', absl::SkipEmpty())) {
+      logger.error("not reloaded: {}", std::string(line));
+    }
+    return std::nullopt;
+  }
+  std::vector<std::string> later = ChangedOptions(before.values, after->values);
+  later.erase(std::remove_if(
+                  later.begin(), later.end(),
+                  [](const std::string& name) { return absl::c_linear_search(kReloadable, name); }),
+              later.end());
+  if (!later.empty()) {
+    logger.warn("changed, but only a restart puts into force: {}", absl::StrJoin(later, ", "));
+  }
+  return std::move(*after);
+}
+
 }  // namespace
 
-int Run(const RunOptions& options) {
+int Run(const RunOptions& options, const std::vector<std::string>& words,
+        char* const* environment) {
   const std::shared_ptr<spdlog::logger> logger = CreateLogger();
+  logger->set_level(spdlog::level::from_str(options.log_level));
   const auto fail = [&logger](const absl::Status& status, int exit_status) {
     logger->error("{}", std::string(status.message()));
     return exit_status;
@@ -124,7 +196,8 @@ int Run(const RunOptions& options) {
   }
 
   // Before any thread, so that no other thread takes the signals.
-  StopSignals signals;
+  Signals signals;
+  ServiceManager manager;
   const std::unique_ptr<FileWatcher> watcher = Watch(options.logs, *logs);
   Mailbox mailbox([&watcher] { watcher->Wake(); });
   GrpcIngestClientOptions client_options;
@@ -138,12 +211,46 @@ int Run(const RunOptions& options) {
                         .agent_version = MXTALLY_VERSION,
                         .server = options.server},
                        output);
-  Delivery delivery(MakeDeliveryOptions(options, mask.get()), *client, mailbox, checkpoint, state);
-  signals.Start([&delivery] { delivery.RequestStop(); });
+  ServiceStatus service_status(manager, options.server, state);
+  // Changed only while no log is open.
+  PeerClassifier peers = options.peers;
+  Delivery delivery(MakeDeliveryOptions(options, peers, mask.get()), *client, mailbox, checkpoint,
+                    service_status);
+  std::atomic<bool> reload_requested = false;
+  std::atomic<bool> stop_requested = false;
+  signals.Start([&](int number) {
+    if (number == SIGHUP) {
+      reload_requested = true;
+      mailbox.Wake();
+    } else {
+      stop_requested = true;
+      delivery.RequestStop();
+    }
+  });
+  const auto take_requests = [&] {
+    if (stop_requested.exchange(false)) manager.Stopping("waiting for acknowledgements");
+    if (!reload_requested.exchange(false)) return;
+    manager.Reloading();
+    if (std::optional<RunOptions> after = ReadAgain(options, words, environment, *logger)) {
+      logger->set_level(spdlog::level::from_str(after->log_level));
+      if (after->peers.list_hash() == peers.list_hash()) {
+        logger->info("reloaded");
+      } else {
+        // Told when it is so: what is on its way is acknowledged first.
+        delivery.Reload([&peers, logger, list = std::move(after->peers)] {
+          peers = list;
+          logger->info("reloaded, excluded peers too");
+        });
+      }
+    }
+    manager.Reloaded();
+  };
 
   logger->info("mxtally-agent {} for host {}, {} logs, server {}", MXTALLY_VERSION, options.host,
                logs->size(), options.server);
-  const absl::Status result = Drive(delivery, mailbox, *watcher);
+  manager.Ready(absl::StrCat("connecting to ", options.server));
+  const absl::Status result = Drive(delivery, mailbox, *watcher, manager, take_requests);
+  take_requests();  // That ended it before they were told.
   signals.Stop();
   if (!result.ok()) return fail(result, kFailure);
   logger->info(options.once ? "everything is delivered" : "stopped");

@@ -57,11 +57,14 @@ void Delivery::LogsChanged() {
   look_at_ = std::min(look_at_, options_.clock() + options_.gather);
 }
 
+void Delivery::Reload(std::function<void()> apply) { reload_ = std::move(apply); }
+
 Delivery::Pause Delivery::Step() {
   const absl::Time now = options_.clock();
   if (stop_requested_ && !stop_at_) stop_at_ = now + options_.close_timeout;
   TakeEvents(now);
   if (done()) return {absl::ZeroDuration()};
+  if (reload_) ApplyReload(now);
 
   switch (state_) {
     case State::kDisconnected:
@@ -200,6 +203,18 @@ void Delivery::CloseStream(absl::Time now) {
   stream_->WritesDone();
 }
 
+void Delivery::ApplyReload(absl::Time now) {
+  const bool quiet = state_ == State::kStreaming && in_flight_.empty() && !writing_;
+  if (quiet) {
+    Disconnect(absl::OkStatus(), now);
+    deadline_ = now;
+  }
+  // Without a welcome no log is open.  A stream that is being closed was the last.
+  if (state_ == State::kDisconnected || state_ == State::kOpening) {
+    std::exchange(reload_, nullptr)();
+  }
+}
+
 // ---- On a stream
 
 void Delivery::Stream(absl::Time now) {
@@ -215,6 +230,7 @@ void Delivery::Stream(absl::Time now) {
     return;
   }
   if (now >= status_at_) return SendStatus(now);
+  if (reload_) return;
   if (MayRead(now)) SendBatch(now);
   if (options_.once && !reading_ && !writing_ && in_flight_.empty()) {
     if (!std::exchange(said_all_, true)) return SendStatus(now);
@@ -312,8 +328,9 @@ Delivery::Pause Delivery::UntilNextTask(absl::Time now) const {
     // A write under way, and a full window, end with an event.
     if (!writing_) {
       next = std::min(next, status_at_);
-      if (reading_ && HasRoom()) next = now;
-      if (!reading_ && !options_.once) {
+      // Before a reload nothing is read: an acknowledgement ends the wait.
+      if (reading_ && HasRoom() && !reload_) next = now;
+      if (!reading_ && !options_.once && !reload_) {
         next = std::min(next, look_at_);
         watch_logs = !gathering_;
       }

@@ -91,6 +91,10 @@ class Delivery {
   // Logs may have changed: they are read after `gather`.
   void LogsChanged();
 
+  // Calls `apply` when no log is open and nothing is in flight, and then goes on
+  // from the last acknowledged state: for a change of what decides records.
+  void Reload(std::function<void()> apply);
+
   // Whether it is over: everything delivered (`once`), or stopped.
   bool done() const { return result_.has_value(); }
   // After done(): why not everything was delivered, if so.
@@ -118,6 +122,8 @@ class Delivery {
   void SendStatus(absl::Time now);
   void Write(std::string request);
   void CloseStream(absl::Time now);
+  // Carries out a reload if it may be now.
+  void ApplyReload(absl::Time now);
 
   void FindLogs(absl::Time now);
   void StoreCheckpoint(absl::Time now);
@@ -156,6 +162,7 @@ class Delivery {
   bool gathering_ = false;
 
   std::optional<absl::Time> stop_at_;
+  std::function<void()> reload_;  // Null: none is asked for.
   bool checkpoint_trouble_ = false;
   std::optional<absl::Status> result_;
 };

@@ -44,6 +44,32 @@ class DeliveryObserver {
   virtual void OnStatus(const v1::AgentStatus& /*status*/) {}
 };
 
+// Hands everything on, for observers that look at some of it on its way.
+class ForwardingObserver : public DeliveryObserver {
+ public:
+  // `next` must outlive it.
+  explicit ForwardingObserver(DeliveryObserver& next) : next_(next) {}
+
+  void OnConnected(const v1::ServerWelcome& welcome) override { next_.OnConnected(welcome); }
+  void OnDisconnected(const absl::Status& status, absl::Duration delay) override {
+    next_.OnDisconnected(status, delay);
+  }
+  void OnCaughtUp(const std::string& log) override { next_.OnCaughtUp(log); }
+  void OnGap(const std::string& log, const v1::Gap& gap) override { next_.OnGap(log, gap); }
+  void OnRejected(const v1::RejectedSession& rejected) override { next_.OnRejected(rejected); }
+  void OnLogTrouble(const std::string& log, const absl::Status& status) override {
+    next_.OnLogTrouble(log, status);
+  }
+  void OnCheckpointTrouble(const absl::Status& status) override {
+    next_.OnCheckpointTrouble(status);
+  }
+  void OnAcknowledged(const std::string& log) override { next_.OnAcknowledged(log); }
+  void OnStatus(const v1::AgentStatus& status) override { next_.OnStatus(status); }
+
+ private:
+  DeliveryObserver& next_;
+};
+
 }  // namespace mxtally
 
 #endif  // MXTALLY_AGENT_RUN_DELIVERY_OBSERVER_H_

@@ -36,7 +36,7 @@ bool Same(const v1::Gap& a, const v1::Gap& b) {
 }  // namespace
 
 RunStateKeeper::RunStateKeeper(RunStateOptions options, DeliveryObserver& next)
-    : options_(std::move(options)), next_(next) {
+    : ForwardingObserver(next), options_(std::move(options)) {
   absl::StatusOr<std::optional<agent::v1::RunState>> before = ReadRunState(options_.dir);
   if (before.ok() && before->has_value() && (*before)->host() == options_.host) {
     state_.mutable_logs()->Swap((*before)->mutable_logs());
@@ -53,16 +53,14 @@ RunStateKeeper::~RunStateKeeper() { SetConnected(false, "stopped"); }
 
 void RunStateKeeper::OnConnected(const v1::ServerWelcome& welcome) {
   SetConnected(true, "");
-  next_.OnConnected(welcome);
+  ForwardingObserver::OnConnected(welcome);
 }
 
 void RunStateKeeper::OnDisconnected(const absl::Status& status, absl::Duration delay) {
   // A stream that the server let end is opened again at once.
   if (!status.ok()) SetConnected(false, Text(status));
-  next_.OnDisconnected(status, delay);
+  ForwardingObserver::OnDisconnected(status, delay);
 }
-
-void RunStateKeeper::OnCaughtUp(const std::string& log) { next_.OnCaughtUp(log); }
 
 void RunStateKeeper::OnGap(const std::string& log, const v1::Gap& gap) {
   LogState& state = StateOf(log);
@@ -75,12 +73,12 @@ void RunStateKeeper::OnGap(const std::string& log, const v1::Gap& gap) {
     *state.add_gaps() = gap;
     Write();
   }
-  next_.OnGap(log, gap);
+  ForwardingObserver::OnGap(log, gap);
 }
 
 void RunStateKeeper::OnRejected(const v1::RejectedSession& rejected) {
   state_.set_rejected_sessions(state_.rejected_sessions() + 1);
-  next_.OnRejected(rejected);
+  ForwardingObserver::OnRejected(rejected);
 }
 
 void RunStateKeeper::OnLogTrouble(const std::string& log, const absl::Status& status) {
@@ -90,25 +88,25 @@ void RunStateKeeper::OnLogTrouble(const std::string& log, const absl::Status& st
     StateOf(log).set_trouble(Text(status));
   }
   Write();
-  next_.OnLogTrouble(log, status);
+  ForwardingObserver::OnLogTrouble(log, status);
 }
 
 void RunStateKeeper::OnCheckpointTrouble(const absl::Status& status) {
   state_.set_checkpoint_trouble(Text(status));
   Write();
-  next_.OnCheckpointTrouble(status);
+  ForwardingObserver::OnCheckpointTrouble(status);
 }
 
 void RunStateKeeper::OnAcknowledged(const std::string& log) {
   *StateOf(log).mutable_acknowledged_time() = ToTimestamp(options_.now());
   WriteIfDue();
-  next_.OnAcknowledged(log);
+  ForwardingObserver::OnAcknowledged(log);
 }
 
 void RunStateKeeper::OnStatus(const v1::AgentStatus& status) {
   for (const v1::LogStatus& log : status.logs()) *StateOf(log.log()).mutable_status() = log;
   WriteIfDue();
-  next_.OnStatus(status);
+  ForwardingObserver::OnStatus(status);
 }
 
 LogState& RunStateKeeper::StateOf(const std::string& log) {

@@ -29,7 +29,7 @@ struct RunStateOptions {
   std::function<absl::Time()> now = absl::Now;
 };
 
-class RunStateKeeper final : public DeliveryObserver {
+class RunStateKeeper final : public ForwardingObserver {
  public:
   // Goes on from the file that is there, and writes it.  `next` must outlive it.
   RunStateKeeper(RunStateOptions options, DeliveryObserver& next);
@@ -38,7 +38,6 @@ class RunStateKeeper final : public DeliveryObserver {
 
   void OnConnected(const v1::ServerWelcome& welcome) override;
   void OnDisconnected(const absl::Status& status, absl::Duration delay) override;
-  void OnCaughtUp(const std::string& log) override;
   void OnGap(const std::string& log, const v1::Gap& gap) override;
   void OnRejected(const v1::RejectedSession& rejected) override;
   void OnLogTrouble(const std::string& log, const absl::Status& status) override;
@@ -53,7 +52,6 @@ class RunStateKeeper final : public DeliveryObserver {
   void WriteIfDue();
 
   const RunStateOptions options_;
-  DeliveryObserver& next_;
   agent::v1::RunState state_;
   absl::Time progress_written_ = absl::InfinitePast();
 };

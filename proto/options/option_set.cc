@@ -32,6 +32,19 @@ absl::StatusOr<int64_t> ParseInteger(const std::string& text) {
 
 }  // namespace
 
+std::vector<std::string> ChangedOptions(const OptionValues& before, const OptionValues& after) {
+  std::vector<std::string> changed;
+  for (const auto& [name, value] : before) {
+    const auto now = after.find(name);
+    if (now == after.end() || now->second != value) changed.push_back(name);
+  }
+  for (const auto& [name, value] : after) {
+    if (before.find(name) == before.end()) changed.push_back(name);
+  }
+  absl::c_sort(changed);
+  return changed;
+}
+
 struct OptionSet::Option {
   Definition definition;
 
@@ -44,6 +57,7 @@ struct OptionSet::Option {
   // Where the value is from, in the words of an error; empty: the default.
   std::string place;
   int file_line = 0;  // 0: not from the file.
+  std::string value;  // Of that place, in one text.
   bool rejected = false;
 
   bool given() const {
@@ -254,6 +268,7 @@ void OptionSet::ReadFile() {
     Option& option = *Find(entry.key);
     option.place = place;
     option.file_line = entry.line;
+    option.value = absl::StrJoin(entry.values, ",");
     absl::Status taken = CheckType(option.definition.kind, entry);
     if (taken.ok()) taken = option.definition.take(entry.values);
     if (!taken.ok()) Reject(entry.key, taken);
@@ -305,6 +320,7 @@ void OptionSet::ReadEnvironment(char* const* environment) {
         option.definition.kind == Kind::kList
             ? std::vector<std::string>(absl::StrSplit(variable.second, ',', absl::SkipEmpty()))
             : std::vector<std::string>{variable.second};
+    option.value = absl::StrJoin(words, ",");
     if (absl::Status s = option.definition.take(words); !s.ok()) {
       Reject(option.definition.name, s);
     }
@@ -329,10 +345,19 @@ void OptionSet::ReadCommandLine() {
         words = {option->word};
         break;
     }
+    option->value = absl::StrJoin(words, ",");
     if (absl::Status s = option->definition.take(words); !s.ok()) {
       Reject(option->definition.name, s);
     }
   }
+}
+
+OptionValues OptionSet::values() const {
+  OptionValues values;
+  for (const std::unique_ptr<Option>& option : options_) {
+    if (!option->place.empty()) values[option->definition.name] = option->value;
+  }
+  return values;
 }
 
 bool OptionSet::OnCommandLine(const std::string& name) { return Find(name)->given(); }

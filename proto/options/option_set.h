@@ -33,6 +33,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -49,6 +50,12 @@ class App;
 namespace mxtally {
 
 struct TomlEntry;
+
+// What was given for each option, by name; options that were not are absent.
+using OptionValues = std::map<std::string, std::string>;
+
+// Names of the options that differ.
+std::vector<std::string> ChangedOptions(const OptionValues& before, const OptionValues& after);
 
 class OptionSet {
  public:
@@ -113,6 +120,9 @@ class OptionSet {
   // ("NAME=VALUE" as in environ, up to a null pointer) and sets the targets.
   // Everything that is wrong is remembered, also where another place decides.
   void Read(char* const* environment);
+
+  // What the place that decides has, to tell later what a reload changed.
+  OptionValues values() const;
 
   // Whether the command line has the option.
   bool OnCommandLine(const std::string& name);

@@ -92,6 +92,8 @@ int64_t IngestService::stream_count() const {
 
 int64_t IngestService::queue_bytes() const { return writer_.queue_bytes(); }
 
+absl::Duration IngestService::writer_busy_for() const { return writer_.busy_for(); }
+
 absl::Status IngestService::Ready() const {
   {
     MutexLock lock(mutex_);

@@ -43,6 +43,8 @@ class IngestService final
   const ConnectedHosts& connected() const;
   int64_t stream_count() const;
   int64_t queue_bytes() const;
+  // As Writer::busy_for().
+  absl::Duration writer_busy_for() const;
 
   // Not OK while draining, and for half a minute after a write that failed:
   // not longer, so that a balancer which asks lets an agent try again.

@@ -90,6 +90,7 @@ void Writer::Submit(Job job, int64_t bytes) {
     MutexLock lock(mutex_);
     queue_.push_back(std::move(job));
     queue_bytes_ += bytes;
+    if (!busy_since_) busy_since_ = std::chrono::steady_clock::now();
   }
   changed_.notify_one();
 }
@@ -106,6 +107,12 @@ int64_t Writer::queue_bytes() const {
   return queue_bytes_;
 }
 
+absl::Duration Writer::busy_for() const {
+  MutexLock lock(mutex_);
+  if (!busy_since_) return absl::ZeroDuration();
+  return absl::FromChrono(std::chrono::steady_clock::now() - *busy_since_);
+}
+
 std::pair<absl::Status, absl::Time> Writer::last_write() const {
   MutexLock lock(mutex_);
   return {last_status_, last_time_};
@@ -120,12 +127,15 @@ std::optional<Writer::Jobs> Writer::TakeGroup() {
   MutexLock lock(mutex_);
   while (queue_.empty()) {
     if (stopping_) return std::nullopt;
+    busy_since_.reset();
     if (sightings_.empty()) {
       changed_.wait(mutex_);
     } else if (changed_.wait_until(mutex_, touch_due_) == std::cv_status::timeout) {
+      busy_since_ = std::chrono::steady_clock::now();
       return Jobs();
     }
   }
+  busy_since_ = std::chrono::steady_clock::now();
   Jobs jobs;
   int64_t bytes = 0;
   while (!queue_.empty() && bytes < options_.group_bytes_max &&

@@ -111,6 +111,11 @@ class Writer {
 
   int64_t queue_bytes() const;
 
+  // How long the writer has been at what it does now, since the queue was last
+  // empty or a group was last done; zero while there is nothing to do.  For a
+  // watchdog: no group takes minutes unless something hangs.
+  absl::Duration busy_for() const;
+
   // How the last write to the store ended, and when that was; InfinitePast when
   // there was none.
   std::pair<absl::Status, absl::Time> last_write() const;
@@ -165,6 +170,8 @@ class Writer {
   absl::Status last_status_ ABSL_GUARDED_BY(mutex_);
   absl::Time last_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Since when there is work and no group of it was finished.
+  std::optional<std::chrono::steady_clock::time_point> busy_since_ ABSL_GUARDED_BY(mutex_);
 
   // The writer's thread only: life signs not yet written, one per host.
   absl::flat_hash_map<std::string, HostSighting> sightings_;

@@ -17,7 +17,8 @@ namespace mxtally {
 namespace {
 
 // The one place where the options of `serve` are defined.
-void DefineServeOptions(OptionSet& set, ServerOptions& options) {
+void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
+  ServerOptions& options = serve.server;
   set.Value("listen", "ADDR:PORT", "Where gRPC listens; port 0 picks a free one", options.listen,
             ParseListenAddress, options.listen.ToString());
   set.Value("http-listen", "ADDR:PORT", "Where /metrics, /healthz and /readyz are served",
@@ -31,6 +32,7 @@ void DefineServeOptions(OptionSet& set, ServerOptions& options) {
            options.tls.authorities);
   set.Text("access", "FILE", "List of readers and operators", options.access_list);
   set.Flag("plaintext", "Let other machines connect where nothing is encrypted", options.plaintext);
+  set.Choice("log-level", {"debug", "info", "warn", "error"}, "What is logged", serve.log_level);
 }
 
 void CheckDatabase(OptionSet& set, const ServerOptions& options) {
@@ -116,10 +118,11 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
                "mxtally-server");
   app.set_version_flag("--version", "mxtally-server " MXTALLY_VERSION);
   app.require_subcommand(1);
-  ServerOptions options;
+  ServeOptions serve_options;
+  ServerOptions& options = serve_options.server;
   options.version = MXTALLY_VERSION;
   OptionSet set("MXTALLY_SERVER_");
-  DefineServeOptions(set, options);
+  DefineServeOptions(set, serve_options);
   CLI::App& serve = *app.add_subcommand("serve", "Serve until SIGTERM or SIGINT (the default)");
   set.AddTo(serve);
   CLI::App& check = *app.add_subcommand(
@@ -163,7 +166,10 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
     backup_options.database = options.database;
     return backup_options;
   }
-  if (!check) return options;
+  if (!check) {
+    serve_options.values = set.values();
+    return serve_options;
+  }
   if (set.OnCommandLine("database")) return AuditOptions{.database = options.database};
   out << (set.config_path().empty() ? "options" : set.config_path()) << ": good\n";
   return 0;

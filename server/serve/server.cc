@@ -180,6 +180,8 @@ class ServerImpl final : public Server {
 
   const ListenAddress& listen() const override { return listen_; }
   const ListenAddress& http_listen() const override { return http_listen_; }
+  int64_t stream_count() const override { return ingest_.stream_count(); }
+  absl::Duration writer_busy_for() const override { return ingest_.writer_busy_for(); }
 
  private:
   absl::Status ListenHttp() {

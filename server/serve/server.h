@@ -3,6 +3,7 @@
 #ifndef MXTALLY_SERVER_SERVE_SERVER_H_
 #define MXTALLY_SERVER_SERVE_SERVER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -69,6 +70,11 @@ class Server {
   // The addresses bound, with the ports that the system picked.
   virtual const ListenAddress& listen() const = 0;
   virtual const ListenAddress& http_listen() const = 0;
+
+  // Streams of agents that are open.
+  virtual int64_t stream_count() const = 0;
+  // How long the store's writer has been at one piece of work; zero when idle.
+  virtual absl::Duration writer_busy_for() const = 0;
 };
 
 }  // namespace mxtally

@@ -1,6 +1,11 @@
 """Life with the daemons: what an operator does with them and sees of them."""
 
 import json
+import pathlib
+import re
+import shutil
+import signal
+import socket
 import time
 
 import database
@@ -8,6 +13,27 @@ import harness
 import maillog
 
 HOUR = 3600
+
+
+class NotifySocket:
+    """The service manager's end of sd_notify(3)."""
+
+    def __init__(self, path, watchdog_seconds):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(harness.PATIENCE_SECONDS)
+        self.environment = {"NOTIFY_SOCKET": str(path),
+                            "WATCHDOG_USEC": str(int(watchdog_seconds * 1e6))}
+
+    def next(self, pattern):
+        """Waits for a message that matches; returns those before it, and it."""
+        messages = []
+        while not messages or not re.search(pattern, messages[-1]):
+            messages.append(self._socket.recv(65536).decode())
+        return messages
+
+    def close(self):
+        self._socket.close()
 
 
 class DaemonTest(harness.EndToEndTest):
@@ -74,6 +100,158 @@ class DaemonTest(harness.EndToEndTest):
                                 check=False)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("none: expected the state of an agent, found none", done.stderr)
+
+    # ---- The service manager, and signals
+
+    def notify_socket(self, watchdog_seconds=1):
+        notify = NotifySocket(self.dir / f"notify-{time.monotonic_ns()}", watchdog_seconds)
+        self.addCleanup(notify.close)
+        return notify
+
+    def write_config(self, name, text):
+        path = self.dir / name
+        path.write_text(text)
+        return path
+
+    def start_configured(self, program, config, notify=None):
+        return self.start_process(pathlib.Path(program).name, [program, "--config", config],
+                                  notify.environment if notify else None)
+
+    def server_config(self, more=""):
+        return self.write_config("server.toml", f"""
+            listen = "127.0.0.1:0"
+            http-listen = "127.0.0.1:0"
+            database = "sqlite:{self.dir}/mxtally.db"
+            {more}
+            """)
+
+    def agent_config(self, server_port, log, more=""):
+        return self.write_config("agent.toml", f"""
+            server = "127.0.0.1:{server_port}"
+            log = ["{log}"]
+            host = "mx1"
+            state-dir = "{self.dir}/state"
+            {more}
+            """)
+
+    def test_server_tells_the_service_manager_its_life(self):
+        notify = self.notify_socket()
+        server = self.start_configured(harness.server_binary(), self.server_config(), notify)
+        self.assertRegex(notify.next("READY=1")[-1],
+                         r"^READY=1\nSTATUS=gRPC on 127\.0\.0\.1:\d+, HTTP on 127\.0\.0\.1:\d+, "
+                         r"streams of agents: 0$")
+        for _ in range(5):
+            notify.next("^WATCHDOG=1$")
+        server.send_signal(signal.SIGHUP)
+        notify.next(r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+        notify.next("^READY=1$")
+        server.wait_for_line("reloaded$")
+        server.send_signal(signal.SIGTERM)
+        notify.next("^STOPPING=1")
+        self.assertEqual(server.wait(), 0)
+
+    def test_agent_tells_the_service_manager_its_life_with_and_without_a_server(self):
+        server = self.start_server()
+        notify = self.notify_socket()
+        config = self.agent_config(server.port, self.write_log())
+        agent = self.start_configured(harness.agent_binary(), config, notify)
+        self.assertIn("STATUS=connecting to", notify.next("READY=1")[-1])
+        notify.next(f"^STATUS=connected to {server.address}$")
+        server.stop()
+        notify.next(f"^STATUS=no connection to {server.address}: ")
+        for _ in range(5):
+            notify.next("^WATCHDOG=1$")
+        agent.send_signal(signal.SIGHUP)
+        notify.next("^RELOADING=1")
+        notify.next("^READY=1$")
+        agent.send_signal(signal.SIGTERM)
+        notify.next("^STOPPING=1")
+        self.assertEqual(agent.wait(), 0)
+
+    def test_sigterm_drains_what_is_under_way(self):
+        log = self.write_log(sessions=20000)
+        server = self.start_server()
+        agent = self.start_agent(server, "mx1", log)
+        self.wait_until(lambda: self.sessions(server.database) > 0, "some sessions are stored")
+        # The server first, in the middle of it; the agent goes on with the next one.
+        self.assertEqual(server.stop(), 0)
+        self.assertIn("stopped", server.process.lines[-1])
+        held = self.sessions(server.database)
+        self.assertEqual(agent.stop(), 0)
+        code, answer = self.status(agent)
+        self.assertEqual(code, 3)
+        server.start()
+        agent.start()
+        self.wait_until(lambda: self.sessions(server.database) == self.truth.sessions,
+                        f"all {self.truth.sessions} sessions are stored, after {held}")
+        self.assertEqual(agent.stop(), 0)
+        self.assertEqual(database.audit(server.database), [])
+
+    def test_sighup_puts_the_exclusion_list_into_force(self):
+        log = self.dir / "mail.log"
+        def session(number):
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+            head = f"{stamp} mx1 postfix/smtpd[{number}]: "
+            with log.open("a") as file:
+                file.write(f"{head}connect from a.example[192.0.2.10]\n"
+                           f"{head}disconnect from a.example[192.0.2.10] quit=1 commands=1\n")
+        server = self.start_server()
+        session(1)
+        agent = self.start_configured(harness.agent_binary(), self.agent_config(server.port, log))
+        def classes():
+            return sorted(labels.peer_class for labels in database.counts(server.database))
+        self.wait_until(lambda: classes() == [maillog.EXTERNAL], "an external session")
+        self.agent_config(server.port, log, 'exclude-peer = ["192.0.2.0/24"]')
+        agent.send_signal(signal.SIGHUP)
+        agent.wait_for_line("reloaded, excluded peers too")
+        session(2)
+        excluded = 3
+        self.wait_until(lambda: classes() == [maillog.EXTERNAL, excluded], "an excluded session")
+        self.assertEqual(database.exceptions(server.database), {})
+
+    def test_sighup_with_a_broken_file_changes_nothing_and_says_why(self):
+        server = self.start_configured(harness.server_binary(), self.server_config())
+        port = int(server.wait_for_line(r"ready: gRPC on 127\.0\.0\.1:(\d+)")[1])
+        agent = self.start_configured(harness.agent_binary(),
+                                      self.agent_config(port, self.write_log()))
+        agent.wait_for_line("connected to server")
+        self.server_config("lissten = 1")
+        self.agent_config(port, self.dir / "mail.log", 'exclude-peer = ["1.2.3.4/99"]')
+        for daemon, error in ((server, r"error not reloaded: .*/server\.toml:5: lissten: expected one of"),
+                              (agent, r"error: not reloaded: .*/agent\.toml:6: exclude-peer: expected an "
+                                      r'address, a network or a domain, found "1\.2\.3\.4/99"')):
+            daemon.send_signal(signal.SIGHUP)
+            daemon.wait_for_line(error)
+            self.assertTrue(daemon.running())
+        self.assertEqual(agent.terminate(), 0)
+        self.assertEqual(server.terminate(), 0)
+
+    def test_sighup_names_what_needs_a_restart_and_changes_the_log_level(self):
+        server = self.start_configured(harness.server_binary(), self.server_config())
+        port = int(server.wait_for_line(r"ready: gRPC on 127\.0\.0\.1:(\d+)")[1])
+        self.server_config('log-level = "debug"\nplaintext = true')
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_line("only a restart puts into force: plaintext$")
+        server.wait_for_line("reloaded$")
+        # Told at level debug only.
+        agent = self.start_configured(harness.agent_binary(),
+                                      self.agent_config(port, self.write_log()))
+        server.wait_for_line("debug host mx1 connected")
+        self.agent_config(port + 1, self.dir / "mail.log", 'log-level = "error"')
+        agent.send_signal(signal.SIGHUP)
+        agent.wait_for_line("only a restart puts into force: server$")
+
+    def test_systemd_units_are_valid_and_confined(self):
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("needs systemd-analyze")
+        for name, program in (("server", harness.server_binary()), ("agent", harness.agent_binary())):
+            source = harness.ROOT / "deploy/systemd" / f"mxtally-{name}.service"
+            unit = self.dir / source.name
+            unit.write_text(source.read_text().replace(f"/usr/bin/mxtally-{name}", str(program)))
+            done = self.run_program(["systemd-analyze", "verify", "--man=no", unit])
+            self.assertEqual(done.stdout + done.stderr, "")
+            # 2.0 and less is "OK" in systemd's own words; services without any of it have 9.6.
+            self.run_program(["systemd-analyze", "security", "--offline=true", "--threshold=20", unit])
 
     # ---- mxtally-server check and backup
 

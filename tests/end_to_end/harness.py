@@ -108,14 +108,14 @@ def _die_with_parent():
 class Process:
     """A running program whose error output is kept line by line."""
 
-    def __init__(self, name, command):
+    def __init__(self, name, command, environment=None):
         self.name = name
         self.command = [str(part) for part in command]
         self.lines = []
         self._popen = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace",
-            start_new_session=True, preexec_fn=_die_with_parent)
+            env={**os.environ, **(environment or {})}, start_new_session=True, preexec_fn=_die_with_parent)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -296,8 +296,9 @@ class EndToEndTest(unittest.TestCase):
     def _failed(self):
         return not self._outcome.success
 
-    def start_process(self, name, command):
-        process = Process(name, command)
+    def start_process(self, name, command, environment=None):
+        """Starts a program; `environment` holds variables beside those of the test."""
+        process = Process(name, command, environment)
         self._processes.append(process)
         return process
 

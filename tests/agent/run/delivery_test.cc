@@ -537,6 +537,54 @@ TEST_F(DeliveryTest, OnceLeavesOpenSessionsInTheCheckpoint) {
 
 // ---- Stopping
 
+// ---- Reload
+
+TEST_F(DeliveryTest, ReloadWaitsForWhatIsUnderWayAndGoesOnAtOnce) {
+  acknowledging_ = false;
+  Session(1);
+  Start();
+  Run(absl::Milliseconds(100));
+  ASSERT_EQ(batches_.size(), 1);
+  int applied = 0;
+  delivery_->Reload([&applied] { ++applied; });
+  Session(2);
+  Run(absl::Seconds(5));
+  EXPECT_EQ(applied, 0);
+  EXPECT_EQ(batches_.size(), 1) << "nothing more is read before the reload";
+
+  stream().Send(Acknowledge(1));
+  acknowledging_ = true;
+  Run(absl::Seconds(1));
+  EXPECT_EQ(applied, 1);
+  EXPECT_EQ(hellos_.size(), 2);
+  EXPECT_EQ(server_.sessions().size(), 2);
+  EXPECT_EQ(batches_.size(), 2) << "nothing is sent again";
+}
+
+TEST_F(DeliveryTest, ReloadWithoutAServerIsImmediate) {
+  serving_ = false;
+  Start();
+  Step();
+  bool applied = false;
+  delivery_->Reload([&applied] { applied = true; });
+  Step();
+  EXPECT_TRUE(applied);
+}
+
+TEST_F(DeliveryTest, ReloadIsAppliedWhenTheStreamBreaksMeanwhile) {
+  acknowledging_ = false;
+  Session(1);
+  Start();
+  Run(absl::Milliseconds(100));
+  bool applied = false;
+  delivery_->Reload([&applied] { applied = true; });
+  stream().End(absl::UnavailableError("gone"));
+  acknowledging_ = true;
+  Run(absl::Seconds(5));
+  EXPECT_TRUE(applied);
+  EXPECT_EQ(server_.sessions().size(), 1);
+}
+
 TEST_F(DeliveryTest, StopWaitsForAcknowledgements) {
   Session(1);
   Start();

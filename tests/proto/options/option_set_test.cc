@@ -67,6 +67,7 @@ class OptionSetTest : public testing::Test {
     errors_ = absl::StrReplaceAll(set.errors(), {{path_, "FILE"}});
     exit_status_ = set.exit_status();
     help_ = app.help();
+    given_ = set.values();
     return set.ok();
   }
 
@@ -81,6 +82,7 @@ class OptionSetTest : public testing::Test {
   Values values_;
   std::string errors_;
   std::string help_;
+  OptionValues given_;
   int exit_status_ = 0;
 };
 
@@ -255,6 +257,20 @@ TEST_F(OptionSetTest, RejectedValueIsToldWithThePlaceItIsFrom) {
   EXPECT_FALSE(Run());
   EXPECT_EQ(errors_, "FILE:2: name: expected a good name, found \"forbidden\"\n");
   EXPECT_EQ(exit_status_, 78);
+}
+
+TEST(ChangedOptionsTest, NamesWhatIsNewGoneOrDifferent) {
+  EXPECT_THAT(
+      ChangedOptions({{"a", "1"}, {"b", "1"}, {"c", "1"}}, {{"b", "2"}, {"c", "1"}, {"d", "1"}}),
+      ElementsAre("a", "b", "d"));
+}
+
+TEST_F(OptionSetTest, ValuesAreThoseOfThePlaceThatDecides) {
+  File("name = \"file\"\nfile = [\"a\", \"b\"]\nquick = true\n");
+  ASSERT_TRUE(Run({"--name", "line"}, {"MXTALLY_TEST_PROGRAM_WORKERS=7"})) << errors_;
+  given_.erase("config");
+  EXPECT_EQ(given_,
+            (OptionValues{{"name", "line"}, {"file", "a,b"}, {"quick", "true"}, {"workers", "7"}}));
 }
 
 TEST_F(OptionSetTest, HelpShowsTypeDefaultAndVariable) {

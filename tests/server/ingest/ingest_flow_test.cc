@@ -54,6 +54,23 @@ TEST_F(IngestFlowTest, NothingIsAcknowledgedBeforeTheCommit) {
   EXPECT_THAT(store_.commits(), ElementsAre(1));
 }
 
+TEST_F(IngestFlowTest, WriterThatHangsIsBusyLongerAndLonger) {
+  StartServer();
+  auto agent = Connect("mx1");
+  ASSERT_TRUE(Eventually([&] { return service_->writer_busy_for() == absl::ZeroDuration(); }));
+  store_.Pause();
+  agent->Send(Batch("mx1", 1));
+  store_.AwaitPausedCommit();
+  const absl::Duration first = service_->writer_busy_for();
+  EXPECT_GT(first, absl::ZeroDuration());
+  // What comes meanwhile is no sign of life.
+  agent->Send(Batch("mx1", 2, 1, 1));
+  ASSERT_TRUE(Eventually([&] { return service_->writer_busy_for() > 2 * first; }));
+  store_.Resume();
+  ASSERT_TRUE(agent->AwaitAck(2));
+  EXPECT_TRUE(Eventually([&] { return service_->writer_busy_for() == absl::ZeroDuration(); }));
+}
+
 TEST_F(IngestFlowTest, HookRunsBetweenCommitAndAcknowledgement) {
   std::atomic<int> commits_at_hook = -1;
   IngestOptions options;
