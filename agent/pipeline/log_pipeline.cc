@@ -90,6 +90,7 @@ class LogPipelineImpl : public LogPipeline, private LineSink {
 
   std::deque<PipelineBatch> ready_;
   absl::Time last_snapshot_ = absl::InfinitePast();
+  bool snapshot_owed_ = false;  // The last batch had none.
   std::optional<absl::Time> caught_up_;
 };
 
@@ -197,8 +198,9 @@ void LogPipelineImpl::ReachedEndOfLog(absl::Time now) {
     builder_.AddGap(v1::GAP_REASON_FILE_GONE, lost_time, 0);
     if (reader_->last_time()) builder_.SetTime(*reader_->last_time());
     EndBatch(here, /*snapshot=*/true, now);
-  } else if (!builder_.empty() || !caught_up_) {
-    EndBatch(Place(), /*snapshot=*/true, now);
+  } else {
+    const bool due = now - last_snapshot_ >= options_.end_snapshot_interval_min;
+    if (!builder_.empty() || !caught_up_ || (snapshot_owed_ && due)) EndBatch(Place(), due, now);
   }
   caught_up_ = now;
 }
@@ -285,6 +287,7 @@ void LogPipelineImpl::EndBatch(const v1::Cut& end, bool snapshot,
     last.checkpoint = Snapshot(end);
     last_snapshot_ = now;
   }
+  snapshot_owed_ = !snapshot;
   start_ = end;
   moved_ = false;
   log_bytes_ = 0;

@@ -42,6 +42,9 @@ struct LogPipelineOptions {
   // Shortest wall-clock time between two snapshots away from the end of the
   // log.  Larger values save work in a backlog and cost a longer re-read.
   absl::Duration snapshot_interval_min = absl::Seconds(1);
+  // The same at the end of the log.  A snapshot that was left out comes later,
+  // with an empty batch when nothing new is there.  Zero: each time.
+  absl::Duration end_snapshot_interval_min = absl::ZeroDuration();
 
   std::function<absl::Time()> now = absl::Now;
 };

@@ -23,8 +23,8 @@ struct PipelineBatch {
   std::string sessions;
 
   // State at the batch's end; what the checkpoint stores once the batch is
-  // acknowledged.  Taken at the end of the log and at most once a second
-  // before it, because a snapshot costs as much as many lines.
+  // acknowledged.  Taken now and then, because a snapshot costs as much as many lines,
+  // and when the log has come to rest at its end.
   std::optional<agent::v1::LogCheckpoint> checkpoint;
 
   // The batch as one message.

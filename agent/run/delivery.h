@@ -54,7 +54,7 @@ struct DeliveryOptions {
 
   // A change of a log is read this much later, with those that come meanwhile:
   // a busy log costs few batches.
-  absl::Duration gather = absl::Milliseconds(500);
+  absl::Duration gather = absl::Seconds(1);
   // Logs are looked at this often although nothing was reported of them.
   absl::Duration poll_interval = absl::Seconds(1);
 

@@ -252,6 +252,33 @@ TEST_F(PipelineTest, SnapshotsAreTakenAtTheEndAndNowAndThen) {
   EXPECT_EQ(snapshots, 2);  // The first, and the one at the end: the clock stood still.
 }
 
+TEST_F(PipelineTest, SnapshotLeftOutAtTheEndComesWhenTheLogRests) {
+  options_.end_snapshot_interval_min = absl::Seconds(5);
+  Session(10, 100);
+  Open();
+  EXPECT_TRUE(Next()->checkpoint.has_value());
+  now_ += absl::Seconds(1);
+  Connect(20, 200);
+  const std::optional<PipelineBatch> busy = Next();
+  EXPECT_FALSE(busy->checkpoint.has_value());
+  EXPECT_TRUE(busy->batch.has_caught_up_time());
+  now_ += absl::Seconds(3);
+  EXPECT_EQ(Next(), std::nullopt);
+
+  now_ += absl::Seconds(1);
+  const std::optional<PipelineBatch> rest = Next();
+  ASSERT_TRUE(rest.has_value());
+  EXPECT_TRUE(SameCut(rest->batch.start(), busy->batch.end()));
+  EXPECT_TRUE(SameCut(rest->batch.end(), busy->batch.end()));
+  EXPECT_EQ(rest->batch.counts_size(), 0);
+  EXPECT_TRUE(rest->sessions.empty());
+  ASSERT_TRUE(rest->checkpoint.has_value());
+  EXPECT_TRUE(SameCut(rest->checkpoint->cut(), busy->batch.end()));
+  EXPECT_EQ(rest->checkpoint->assembler().open_sessions_size(), 1);
+  now_ += absl::Seconds(30);
+  EXPECT_EQ(Next(), std::nullopt);  // Once.
+}
+
 // ---- Where to begin
 
 TEST_F(PipelineTest, KilledBetweenAcknowledgementAndCheckpointGoesOnExactly) {

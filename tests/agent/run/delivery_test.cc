@@ -68,6 +68,7 @@ TEST_F(DeliveryTest, SequencesCountOverAllLogsAndBeginAnewWithAStream) {
 }
 
 TEST_F(DeliveryTest, ChangesAreGatheredBeforeTheyAreRead) {
+  options_.gather = options_.poll_interval / 2;
   Session(1);
   Start();
   Run(absl::Milliseconds(100));
