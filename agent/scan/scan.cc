@@ -61,10 +61,10 @@ class LogScan {
     }
   }
 
-  // Returns the number of sessions that are still open.
-  int64_t Finish() {
+  // Nothing more will come.
+  void Finish() {
     assembler_.FinishHeld();
-    return assembler_.open_sessions();
+    assembler_.VisitOpen([this](const v1::SessionRecord& session) { sink_.OnOpen(session); });
   }
 
  private:
@@ -136,7 +136,7 @@ class LogScans {
   }
 
   void Finish() {
-    if (scan_) report_.inbound.open_sessions += scan_->Finish();
+    if (scan_) scan_->Finish();
     scan_.reset();
   }
 
@@ -238,9 +238,7 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
 
   for (const std::string& error : errors) err << "mxtally-agent scan: " << error << '\n';
   if (!options.sessions) {
-    const int64_t open_sessions = report.inbound.open_sessions;
     report.inbound = sink.inbound().Report();
-    report.inbound.open_sessions = open_sessions;
     report.outbound = sink.outbound().Report();
     report.lines.cut_sessions = sink.lines().cut_sessions;
     report.lines.evicted_sessions = sink.lines().evicted_sessions;

@@ -20,6 +20,15 @@ void SessionSink::OnSession(const v1::SessionRecord& record) {
   if (sessions_out_ != nullptr) Print(record);
 }
 
+void SessionSink::OnOpen(const v1::SessionRecord& record) {
+  const v1::PeerClass peer_class =
+      settings_.peers.Classify(record.peer().address(), record.peer().name());
+  const absl::Time stamp = GetTimestamp(record.key().stamp());
+  if (stamp < settings_.since || stamp >= settings_.until) return;
+  if (settings_.peer_class && peer_class != *settings_.peer_class) return;
+  inbound_.AddOpen();
+}
+
 void SessionSink::Print(const v1::SessionRecord& record) {
   json_.clear();
   // Fails for messages of unknown types only.

@@ -26,6 +26,8 @@ class SessionSink : public AssemblerObserver {
   void BeginLog() { keys_.BeginLog(); }
 
   void OnSession(const v1::SessionRecord& record) override;
+  // A session whose end was not read; the record holds what is known of it.
+  void OnOpen(const v1::SessionRecord& record);
   void OnCutSession() override { ++lines_.cut_sessions; }
   void OnEvictedSession() override { ++lines_.evicted_sessions; }
 

@@ -77,6 +77,8 @@ struct ScanReport {
 class DirectionTally {
  public:
   void Add(const v1::SessionRecord& record);
+  // A session whose end was not read.
+  void AddOpen() { ++totals_.open_sessions; }
   // A session of any class, for `by_peer_class`.
   void AddPeerClass(v1::PeerClass peer_class) { ++peer_classes_[peer_class]; }
   DirectionReport Report() const;

@@ -491,6 +491,10 @@ void Assembler::FinishHeld() {
   while (!impl_->held.empty()) impl_->Emit(impl_->held, impl_->held.begin());
 }
 
+void Assembler::VisitOpen(const std::function<void(const v1::SessionRecord&)>& visit) const {
+  for (const OpenSession& session : impl_->live) visit(session.record());
+}
+
 int64_t Assembler::open_sessions() const {
   return static_cast<int64_t>(impl_->live.size() + impl_->held.size());
 }

@@ -104,6 +104,10 @@ class Assembler {
   // report on what was read; a reading that goes on must not.
   void FinishHeld();
 
+  // Calls `visit` for each session whose end was not read, with what is known of
+  // it: its key and, once a line told, its peer.
+  void VisitOpen(const std::function<void(const v1::SessionRecord&)>& visit) const;
+
   // Sessions not handed on yet; at the end of a reading they stay open.
   int64_t open_sessions() const;
   // Key stamp of the oldest of them.

@@ -55,6 +55,8 @@ class OpenSession {
   void Save(agent::v1::OpenSession& saved) const;
   void Restore(const agent::v1::OpenSession& saved);
 
+  // As far as it is known: peer class, TLS state and the like come at the end.
+  const v1::SessionRecord& record() const { return record_; }
   const std::string& host() const { return record_.key().host(); }
   const std::string& tag() const { return record_.key().tag(); }
   absl::Time stamp() const;

@@ -243,6 +243,21 @@ TEST_F(ScanTest, OpenSessionsAreApart) {
   EXPECT_EQ(Number("inbound.open_sessions"), 1);
 }
 
+TEST_F(ScanTest, OpenSessionsAreThoseThatWereAskedFor) {
+  const std::string path =
+      Write("maillog",
+            "Nov  2 04:00:01 mx1 postfix/smtpd[1]: connect from x[192.0.2.1]\n"
+            "Nov  2 05:00:01 mx1 postfix/smtpd[2]: connect from localhost[127.0.0.1]\n");
+  ASSERT_EQ(Scan({path}), 0);
+  EXPECT_EQ(Number("inbound.open_sessions"), 1);
+  options_.peer_class = "all";
+  ASSERT_EQ(Scan({path}), 0);
+  EXPECT_EQ(Number("inbound.open_sessions"), 2);
+  options_.since = "2026-11-02T05:00";
+  ASSERT_EQ(Scan({path}), 0);
+  EXPECT_EQ(Number("inbound.open_sessions"), 1);
+}
+
 TEST_F(ScanTest, SessionsThatBeganBeforeTheLogAreCut) {
   ASSERT_EQ(Scan({Write("maillog",
                         "Nov  2 04:00:01 mx1 postfix/smtpd[1]: disconnect from "
