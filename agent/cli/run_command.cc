@@ -172,17 +172,6 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
     mask = *std::move(created);
   }
 
-  std::unique_ptr<TlsCredentials> tls;
-  if (!options.tls.authorities.empty()) {
-    auto loaded = TlsCredentials::Load(
-        {.files = options.tls, .on_trouble = [&logger](const absl::Status& trouble) {
-           if (trouble.ok()) return logger->info("the certificate files can be used again");
-           logger->error("{}", std::string(trouble.message()));
-         }});
-    if (!loaded.ok()) return fail(loaded.status(), kFailure);
-    tls = *std::move(loaded);
-  }
-
   absl::StatusOr<std::unique_ptr<CheckpointFile>> file =
       CheckpointFile::Open({.dir = options.state_dir});
   if (!file.ok()) return fail(file.status(), kFailure);
@@ -203,11 +192,21 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
         options.state_dir, options.host, checkpoint.former_host(), options.host);
   }
 
-  // Before any thread, so that no other thread takes the signals.
+  // Before any thread, gRPC's too, so that no other thread takes the signals.
   Signals signals;
   ServiceManager manager;
   const std::unique_ptr<FileWatcher> watcher = Watch(options.logs, *logs);
   Mailbox mailbox([&watcher] { watcher->Wake(); });
+  std::unique_ptr<TlsCredentials> tls;
+  if (!options.tls.authorities.empty()) {
+    auto loaded = TlsCredentials::Load(
+        {.files = options.tls, .on_trouble = [&logger](const absl::Status& trouble) {
+           if (trouble.ok()) return logger->info("the certificate files can be used again");
+           logger->error("{}", std::string(trouble.message()));
+         }});
+    if (!loaded.ok()) return fail(loaded.status(), kFailure);
+    tls = *std::move(loaded);
+  }
   GrpcIngestClientOptions client_options;
   client_options.server = options.server;
   client_options.user_agent = "mxtally-agent/" MXTALLY_VERSION;

@@ -114,6 +114,8 @@ void Delivery::Connect(absl::Time now) {
 }
 
 void Delivery::Disconnect(const absl::Status& status, absl::Time now) {
+  // The server let a stream end that had reached its age.
+  if (status.ok() && state_ == State::kStreaming) backoff_.Reset();
   stream_.reset();
   mailbox_.Clear();
   in_flight_.Clear();

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/ingest/agent_quotas.h"
 #include "server/ingest/writer.h"
 
 namespace mxtally {
@@ -24,6 +25,9 @@ struct StreamOwner {
   };
 
   absl::Time certificate_expires = absl::InfiniteFuture();
+
+  // Whose quotas count; empty: those of the host that the stream is for.
+  std::string name = {};
 };
 
 struct IngestOptions {
@@ -62,6 +66,8 @@ struct IngestOptions {
   // server cannot take at all.
   absl::Duration retry_delay = absl::Seconds(5);
   absl::Duration refusal_delay = absl::Minutes(1);
+
+  AgentQuotaOptions quotas = {};
 
   WriterOptions writer = {};
 };

@@ -18,8 +18,9 @@ constexpr absl::Duration kFailureShown = absl::Seconds(30);
 }  // namespace
 
 IngestService::IngestService(Store& store, IngestObserver& observer, IngestOptions options)
-    : writer_(store, observer, options.writer),
-      shared_{std::move(options), store.database_id(), observer, writer_, connected_} {}
+    : quotas_(options.quotas),
+      writer_(store, observer, options.writer),
+      shared_{std::move(options), store.database_id(), observer, writer_, connected_, quotas_} {}
 
 IngestService::~IngestService() {
   MutexLock lock(mutex_);

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "mxtally/v1/ingest.grpc.pb.h"
+#include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
 #include "server/ingest/ingest_options.h"
 #include "server/ingest/ingest_stream.h"
@@ -54,6 +55,7 @@ class IngestService final
   void Remove(IngestStream* stream);
 
   ConnectedHosts connected_;
+  AgentQuotas quotas_;
   Writer writer_;
   IngestShared shared_;
 

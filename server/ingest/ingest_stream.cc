@@ -57,6 +57,11 @@ IngestStream::IngestStream(IngestShared& shared, const grpc::CallbackServerConte
     : shared_(shared), context_(context), owner_(std::move(owner)), on_done_(std::move(on_done)) {}
 
 void IngestStream::Start() {
+  if (!owner_.name.empty()) {
+    if (absl::Status status = CountFor(owner_.name); !status.ok()) {
+      return Close(status, quota_delay_);
+    }
+  }
   CloseAfter(hello_alarm_, shared_.options.hello_wait_max, &IngestStream::OnHelloWaitOver);
   Pump();
 }
@@ -81,9 +86,26 @@ void IngestStream::OnHelloWaitOver() {
   Pump();
 }
 
-void IngestStream::OnAgeReached() {
-  Close(absl::UnavailableError("the stream has reached its age; open the next one"),
-        absl::ZeroDuration());
+// Not an error: agents go on at once, and say nothing of it.
+void IngestStream::OnAgeReached() { Close(absl::OkStatus(), absl::ZeroDuration()); }
+
+absl::Status IngestStream::CountFor(const std::string& agent) {
+  if (const std::optional<AgentQuotas::Hit> hit = shared_.quotas.AddStream(agent)) {
+    return Report(*hit, agent);
+  }
+  counted_for_ = agent;
+  return absl::OkStatus();
+}
+
+absl::Status IngestStream::Charge(int64_t bytes, int64_t sessions) {
+  const std::optional<AgentQuotas::Hit> hit = shared_.quotas.Take(counted_for_, bytes, sessions);
+  return hit.has_value() ? Report(*hit, counted_for_) : absl::OkStatus();
+}
+
+absl::Status IngestStream::Report(const AgentQuotas::Hit& hit, const std::string& agent) {
+  quota_delay_ = hit.wait + WithJitter(shared_.options.retry_delay);
+  shared_.observer.OnQuotaHit(agent, hit.quota);
+  return absl::ResourceExhaustedError(hit.message);
 }
 
 void IngestStream::Close(const absl::Status& status, std::optional<absl::Duration> retry_delay) {
@@ -121,7 +143,7 @@ void IngestStream::OnReadDone(bool ok) {
     MutexLock lock(mutex_);
     reading_ = false;
     if (!status.ok()) {
-      CloseLocked(status, WithJitter(shared_.options.refusal_delay));
+      CloseLocked(status, quota_delay_.value_or(WithJitter(shared_.options.refusal_delay)));
     } else if (!ok && phase_ == Phase::kHello) {
       EndLocked(absl::InvalidArgumentError("expected hello, found the end of the stream"));
     } else if (!ok) {
@@ -175,6 +197,9 @@ absl::Status IngestStream::Take(Request request) {
 absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   if (absl::Status status = CheckHello(hello); !status.ok()) return status;
   if (absl::Status status = owner_.check_host(hello.host()); !status.ok()) return status;
+  if (counted_for_.empty()) {
+    if (absl::Status status = CountFor(hello.host()); !status.ok()) return status;
+  }
   host_ = hello.host();
   agent_version_ = hello.agent_version();
   hello_alarm_.Cancel();
@@ -208,6 +233,9 @@ absl::Status IngestStream::TakeBatch(Request request) {
                      .rejected_by_hour = {},
                      .bytes = request.bytes()};
   if (work.serialized.size() != static_cast<size_t>(batch.sessions_size())) work.serialized.clear();
+  // After a quota is hit, this batch is still committed and acknowledged, so
+  // that an agent gets on whatever its quota.
+  const absl::Status within_quota = Charge(work.bytes, batch.sessions_size());
   std::vector<v1::RejectedSession> rejected = RemoveRejected(batch, work);
 
   MutexLock lock(mutex_);
@@ -216,7 +244,7 @@ absl::Status IngestStream::TakeBatch(Request request) {
   queued_bytes_ += work.bytes;
   outstanding_.push_back({sequence, work.bytes, std::move(rejected)});
   shared_.writer.Commit(shared_from_this(), std::move(work));
-  return absl::OkStatus();
+  return within_quota;
 }
 
 std::vector<v1::RejectedSession> IngestStream::RemoveRejected(v1::SessionBatch& batch,
@@ -252,11 +280,12 @@ absl::Status IngestStream::TakeStatus(const v1::AgentStatus& status, int64_t byt
                         .agent_version = agent_version_,
                         .mta = status.mta(),
                         .logs = {status.logs().begin(), status.logs().end()}};
+  const absl::Status within_quota = Charge(bytes, 0);
   MutexLock lock(mutex_);
   if (phase_ != Phase::kOpen) return absl::OkStatus();
   queued_bytes_ += bytes;
   shared_.writer.Note(shared_from_this(), std::move(sighting), bytes);
-  return absl::OkStatus();
+  return within_quota;
 }
 
 void IngestStream::OnWriteDone(bool ok) {
@@ -284,6 +313,7 @@ void IngestStream::OnDone() {
   hello_alarm_.Cancel();
   age_alarm_.Cancel();
   if (!host_.empty()) shared_.connected.Remove(host_);
+  if (!counted_for_.empty()) shared_.quotas.RemoveStream(counted_for_);
   absl::Status status;
   {
     MutexLock lock(mutex_);

@@ -37,6 +37,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/arena.h"
 #include "mxtally/v1/ingest.pb.h"
+#include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
 #include "server/ingest/ingest_options.h"
 #include "server/ingest/mutex.h"
@@ -52,6 +53,7 @@ struct IngestShared {
   IngestObserver& observer;
   Writer& writer;
   ConnectedHosts& connected;
+  AgentQuotas& quotas;
 };
 
 // Messages are parsed here and not by gRPC, which would report one that cannot
@@ -66,7 +68,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   IngestStream(IngestShared& shared, const grpc::CallbackServerContext& context, StreamOwner owner,
                std::function<void(IngestStream*)> on_done);
 
-  // Reads the hello.
+  // Reads the hello, unless the owner has too many streams.
   void Start();
 
   // Ends the stream with `status` when all that was read is committed and
@@ -124,6 +126,10 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // Ends at once; what is queued is not waited for.
   void EndLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseAfter(grpc::Alarm& alarm, absl::Duration delay, void (IngestStream::*expired)());
+  // Counts this stream as one of `agent`'s.  RESOURCE_EXHAUSTED: it must end.
+  absl::Status CountFor(const std::string& agent);
+  absl::Status Charge(int64_t bytes, int64_t sessions);
+  absl::Status Report(const AgentQuotas::Hit& hit, const std::string& agent);
   void OnHelloWaitOver();
   void OnAgeReached();
 
@@ -142,6 +148,10 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // Written before the phase leaves kHello, constant from then on.
   std::string host_;
   std::string agent_version_;
+  std::string counted_for_;  // Empty: for nobody.
+
+  // Of a quota that was hit; the reading thread's.
+  std::optional<absl::Duration> quota_delay_;
 
   ingest::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kHello;

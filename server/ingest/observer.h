@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/ingest/agent_quotas.h"
 #include "server/ingest/validate.h"
 #include "storage/store.h"
 
@@ -30,6 +31,9 @@ class IngestObserver {
 
   // `streams_of_host` counts this one.
   virtual void OnStreamOpened(const std::string& /*host*/, int /*streams_of_host*/) {}
+
+  // `agent` took more than it may; its stream ends, or is refused.
+  virtual void OnQuotaHit(const std::string& /*agent*/, Quota /*quota*/) {}
 
   // `host` is empty when the stream never told it.
   virtual void OnStreamEnded(const std::string& /*host*/, const absl::Status& /*status*/) {}

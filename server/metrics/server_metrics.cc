@@ -56,6 +56,10 @@ constexpr Description kStreamsOfOneHost = {
     "agents call themselves by one name."};
 constexpr Description kStreamsEnded = {"mxtally_server_ingest_streams_ended_total",
                                        "Streams that ended, by gRPC's status `code`."};
+constexpr Description kQuotaHits = {
+    "mxtally_server_ingest_quota_hits_total",
+    "Streams that were ended or refused because their agent took more than it may, by `quota`: "
+    "streams, bytes, sessions."};
 constexpr Description kDenied = {
     "mxtally_server_auth_denied_total",
     "Calls and streams that were denied, by `reason`: no_identity, neither certificate nor token; "
@@ -144,6 +148,10 @@ struct ServerMetrics::Registered {
       rejected[i] = &rejected_family.Add(
           {{"reason", std::string(RejectKindName(static_cast<RejectKind>(i)))}});
     }
+    Family<Counter>& quota_family = CounterFamily(registry, kQuotaHits);
+    for (int i = 0; i < kQuotaCount; ++i) {
+      quota_hits[i] = &quota_family.Add({{"quota", std::string(QuotaName(static_cast<Quota>(i)))}});
+    }
     Family<Counter>& denied_family = CounterFamily(registry, kDenied);
     for (int i = 0; i < kDenialReasonCount; ++i) {
       denied[i] = &denied_family.Add(
@@ -174,6 +182,7 @@ struct ServerMetrics::Registered {
   Counter* key_conflicts;
   Counter* sealed;
   std::array<Counter*, kRejectKindCount> rejected;
+  std::array<Counter*, kQuotaCount> quota_hits;
   std::array<Counter*, kDenialReasonCount> denied;
   std::array<Counter*, kStatusCodeCount> ended;
 };
@@ -239,6 +248,11 @@ void ServerMetrics::OnStreamOpened(const std::string& host, int streams_of_host)
   registered_->streams_opened.Increment();
   if (streams_of_host > 1) registered_->streams_of_one_host.Increment();
   next_.OnStreamOpened(host, streams_of_host);
+}
+
+void ServerMetrics::OnQuotaHit(const std::string& agent, Quota quota) {
+  registered_->quota_hits.at(static_cast<size_t>(quota))->Increment();
+  next_.OnQuotaHit(agent, quota);
 }
 
 void ServerMetrics::OnStreamEnded(const std::string& host, const absl::Status& status) {

@@ -41,6 +41,13 @@ void IncidentLog::OnStreamOpened(const std::string& host, int streams_of_host) {
   spdlog::debug("host {} connected, streams: {}", host, streams_of_host);
 }
 
+void IncidentLog::OnQuotaHit(const std::string& agent, Quota quota) {
+  if (int64_t left_out = 0; quota_.Take(left_out)) {
+    spdlog::warn("agent \"{}\" has hit its quota of {} ({} more since the last line)", agent,
+                 std::string(QuotaName(quota)), left_out);
+  }
+}
+
 void IncidentLog::OnStreamEnded(const std::string& host, const absl::Status& status) {
   const bool refused = absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status);
   if (!refused) {

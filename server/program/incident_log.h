@@ -18,6 +18,7 @@ class IncidentLog final : public ServerObserver {
   void OnStoreFailed(const absl::Status& status) override;
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
+  void OnQuotaHit(const std::string& agent, Quota quota) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;
   void OnDenied(const Denial& denial) override;
   void OnHandshakeFailed(const std::string& why) override;
@@ -39,6 +40,7 @@ class IncidentLog final : public ServerObserver {
   Limit store_failed_;
   Limit rejected_;
   Limit refused_;
+  Limit quota_;
   Limit denied_;
   Limit handshake_;
   Limit grpc_;

@@ -31,6 +31,15 @@ void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
   set.Text("tls-client-ca", "FILE", "Authorities that client certificates are checked against, PEM",
            options.tls.authorities);
   set.Text("access", "FILE", "List of readers and operators", options.access_list);
+  set.Duration("connection-age",
+               "Longest life of a connection; then certificates are looked at again",
+               options.connection_age_max, {.min = absl::Seconds(1), .max = absl::Hours(24)});
+  set.Integer("agent-streams", "Streams that one agent may have open at a time",
+              options.quotas.streams_max, {.min = 1});
+  set.Bytes("agent-bytes", "What one agent may send in a second, on average; 0: any",
+            options.quotas.bytes_per_second, {});
+  set.Integer("agent-sessions", "Sessions that one agent may send in a second, on average; 0: any",
+              options.quotas.sessions_per_second, {});
   set.Flag("plaintext", "Let other machines connect where nothing is encrypted", options.plaintext);
   set.Choice("log-level", {"debug", "info", "warn", "error"}, "What is logged", serve.log_level);
 }

@@ -36,6 +36,14 @@ struct ServerOptions {
   // /readyz fails when the own certificate expires within this time.
   absl::Duration certificate_margin = absl::Hours(24);
 
+  // Longest life of a connection, after which a certificate is looked at again.
+  // Streams end somewhat earlier, with everything acknowledged.  Shorter: more
+  // handshakes.
+  absl::Duration connection_age_max = absl::Hours(1);
+
+  // What one agent may take.
+  AgentQuotaOptions quotas = {};
+
   // Whether other machines may connect to a port where nothing is encrypted.
   bool plaintext = false;
 

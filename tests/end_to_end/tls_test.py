@@ -234,6 +234,42 @@ class TlsTest(harness.EndToEndTest):
         self.assertEqual(self.metric(server, "mxtally_server_ingest_streams_opened_total"), 1)
         self.assert_counted_once(server)
 
+    def test_connections_end_at_their_age_and_nothing_is_lost_or_doubled(self):
+        server = self.start_tls_server("--connection-age", "1s")
+        agent = self.start_tls_agent(server, "mx1")
+        opened = "mxtally_server_ingest_streams_opened_total"
+        while (self.metric(server, opened) or 0) < 8:
+            self.busy(1)
+        self.finish()
+        agent.process.wait_for_line("all up to the end is delivered")
+        self.wait_until(lambda: database.differences(
+            self.host.truth.by_labels(), database.counts(server.database)) == [], "all sessions")
+        self.assertEqual(agent.stop(), 0)
+        self.assert_counted_once(server)
+        self.assertEqual(database.exceptions(server.database), {})
+        ended = "mxtally_server_ingest_streams_ended_total"
+        self.assertGreater(self.metric(server, ended + '{code="OK"}'), 0)
+
+    def test_an_agent_beyond_its_quota_is_slowed_down_and_nothing_is_lost_or_doubled(self):
+        server = self.start_tls_server("--agent-bytes", "2KiB", "--agent-sessions", "1000000")
+        self.busy(200)
+        self.finish()
+        agent = self.start_tls_agent(server, "mx1")
+        agent.process.wait_for_line(
+            "RESOURCE_EXHAUSTED: quota of this agent: expected at most 2048 bytes per second, found "
+            "more")
+        server.process.wait_for_line('agent "mx1" has hit its quota of bytes')
+        self.assertGreater(
+            self.metric(server, 'mxtally_server_ingest_quota_hits_total{quota="bytes"}'), 0)
+        self.assertEqual(agent.stop(), 0)
+        server.stop()
+        server.options = [word for word in server.options
+                          if word not in ("--agent-bytes", "2KiB")]
+        server.start()
+        agent = self.start_tls_agent(server, "mx1", "--once")
+        self.assertEqual(agent.wait(), 0, agent.process.tail())
+        self.assert_counted_once(server)
+
     def test_files_that_cannot_be_used_stop_the_programs_at_the_start(self):
         (self.pki / "mx1.key").unlink()
         agent = harness.Process("agent", [

@@ -246,9 +246,82 @@ TEST_F(IngestFlowTest, StreamEndsAtItsAgeWithEverythingAcknowledged) {
   std::thread resume([&] { store_.Resume(); });
   const grpc::Status status = agent->Finish();
   resume.join();
-  EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(agent->acked(), 1);
   EXPECT_EQ(agent->retry_delay_ms(), 0);
+}
+
+TEST_F(IngestFlowTest, AnAgentBeyondItsRateIsAcknowledgedAndToldToStayAway) {
+  const absl::Time now = absl::Now();
+  StartServer({.quotas = {.sessions_per_second = 10, .burst = absl::Seconds(1), .now = [now] {
+                            return now;
+                          }}});
+  auto agent = Connect("mx1");
+  agent->Send(Batch("mx1", 1, 10));
+  EXPECT_TRUE(agent->AwaitAck(1));
+  agent->Send(Batch("mx1", 2, 50, 10));
+  const grpc::Status status = agent->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(status.error_message(),
+            "quota of this agent: expected at most 10 sessions per second, found more");
+  EXPECT_EQ(agent->acked(), 2);
+  EXPECT_EQ(observer_.inserted, 60);
+  // Six seconds to use up what it took, and five to ten as for everyone.
+  EXPECT_GE(agent->retry_delay_ms(), 11'000);
+  EXPECT_LE(agent->retry_delay_ms(), 16'000);
+  EXPECT_EQ(observer_.quota_hits, 1);
+
+  // Back too early; another agent is not concerned.
+  auto early = Connect();
+  early->Hello("mx1");
+  EXPECT_EQ(early->Finish().error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  auto other = Connect("mx2");
+  other->Send(Batch("mx2", 1, 10));
+  EXPECT_TRUE(other->AwaitAck(1));
+}
+
+TEST_F(IngestFlowTest, AnAgentBeyondItsBytesIsToldSo) {
+  StartServer({.quotas = {.bytes_per_second = 1, .burst = absl::ZeroDuration()}});
+  auto agent = Connect("mx1");
+  agent->SendStatus("Postfix");
+  EXPECT_EQ(agent->Finish().error_message(),
+            "quota of this agent: expected at most 1 bytes per second, found more");
+}
+
+TEST_F(IngestFlowTest, AnAgentWithTooManyStreamsIsRefusedAnother) {
+  StartServer({.quotas = {.streams_max = 2}});
+  auto first = Connect("mx1");
+  auto second = Connect("mx1");
+  auto third = Connect();
+  third->Hello("mx1");
+  const grpc::Status status = third->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(status.error_message(),
+            "quota of this agent: expected at most 2 streams at a time, found more");
+  EXPECT_GE(third->retry_delay_ms(), 5'000);
+  EXPECT_TRUE(Connect("mx2") != nullptr);
+  second->HalfClose();
+  EXPECT_TRUE(second->Finish().ok());
+  EXPECT_TRUE(Eventually([&] {
+    auto again = Connect();
+    again->Hello("mx1");
+    return again->Read().has_welcome();
+  }));
+}
+
+// Streams that never say hello count for the certificate that they came with.
+TEST_F(IngestFlowTest, StreamsCountForTheirOwnerBeforeTheHello) {
+  IngestOptions options{.quotas = {.streams_max = 2}};
+  options.identify = [](const grpc::CallbackServerContext&) {
+    StreamOwner owner;
+    owner.name = "certificate of mx1";
+    return owner;
+  };
+  StartServer(std::move(options));
+  auto first = Connect();
+  auto second = Connect();
+  EXPECT_TRUE(Eventually([&] { return service_->stream_count() == 2; }));
+  EXPECT_EQ(Connect()->Finish().error_code(), StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(IngestFlowTest, DrainAcknowledgesWhatWasSentAndRefusesNewStreams) {

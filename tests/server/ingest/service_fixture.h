@@ -52,6 +52,7 @@ class CountingObserver final : public IngestObserver {
   void OnStreamOpened(const std::string&, int streams_of_host) override {
     streams_of_host_max = std::max(streams_of_host_max.load(), streams_of_host);
   }
+  void OnQuotaHit(const std::string&, Quota) override { ++quota_hits; }
   void OnStreamEnded(const std::string&, const absl::Status&) override { ++ended; }
 
   std::atomic<int64_t> committed_batches = 0;
@@ -59,6 +60,7 @@ class CountingObserver final : public IngestObserver {
   std::atomic<int64_t> duplicates = 0;
   std::atomic<int64_t> store_failures = 0;
   std::atomic<int64_t> rejected = 0;
+  std::atomic<int64_t> quota_hits = 0;
   std::atomic<int64_t> ended = 0;
   std::atomic<int> streams_of_host_max = 0;
 };

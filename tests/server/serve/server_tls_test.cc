@@ -232,6 +232,10 @@ class Stream {
   }
   std::string Finish() {
     stream_->WritesDone();
+    return AwaitEnd();
+  }
+  // Reads until the server ends the stream.
+  std::string AwaitEnd() {
     v1::StreamSessionsResponse response;
     while (stream_->Read(&response)) {
       if (response.has_retry_delay_ms()) retry_delay_ms = response.retry_delay_ms();
@@ -438,6 +442,30 @@ TEST_F(ServerTlsTest, ExpiryOfConnectedAgentsIsAMetricAndShownPerHost) {
             absl::ToUnixSeconds(now + absl::Hours(2)));
   EXPECT_EQ(hosts.hosts(1).certificate_expiry_time().seconds(),
             absl::ToUnixSeconds(now + absl::Hours(3)));
+}
+
+// Whatever a client does, its connection ends, and the next one is checked anew.
+TEST_F(ServerTlsTest, NoConnectionOutlivesItsAge) {
+  options_.connection_age_max = absl::Seconds(1);
+  Start();
+  Stream stream(Connect("DNS:mx1"));
+  ASSERT_TRUE(stream.Open("mx1"));
+  const absl::Time opened = absl::Now();
+  EXPECT_EQ(stream.AwaitEnd(), "OK: ");
+  EXPECT_LT(absl::Now() - opened, absl::Seconds(30));
+
+  const auto grafana = Connect("DNS:grafana");
+  EXPECT_EQ(ListHosts(grafana), "OK: ");
+  Write("ca.pem", foreign_.pem());
+  server_->Reload();
+  // Until then the connection that is open serves.
+  std::string last;
+  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  while (absl::Now() < deadline) {
+    last = ListHosts(grafana);
+    if (last != "OK: ") break;
+  }
+  EXPECT_THAT(last, StartsWith("UNAVAILABLE: "));
 }
 
 TEST_F(ServerTlsTest, ListensOnAnyAddressWithoutPlaintext) {
