@@ -111,24 +111,23 @@ class BadServerTest(harness.EndToEndTest):
         agent.process.wait_for_line("all up to the end is delivered")
         before = harness.peak_memory(agent.process)
         link.hold()
-        self.write(60_000)
+        # Their records alone take more than what is permitted.
+        self.write(200_000)
         # As much as it may send is on its way long before the silence is noticed.
         agent.process.wait_for_line("no connection, UNAVAILABLE", timeout=2 * SILENCE_SECONDS)
-        self.assertLess(harness.peak_memory(agent.process) - before, 16 * MEGABYTE)
+        self.assertLess(harness.peak_memory(agent.process) - before, 12 * MEGABYTE)
         self.assert_delivered_once(server)
         self.assert_ends_soon(agent)
 
-    def test_slow_network_delivers_everything_and_costs_no_memory(self):
+    def test_slow_network_delivers_everything(self):
         server = self.start_server()
         link = wire.Link(server.port, bytes_per_second=400_000)
         self.addCleanup(link.close)
         self.write(100)
         agent = self.start(link.address)
         agent.process.wait_for_line("all up to the end is delivered")
-        before = harness.peak_memory(agent.process)
         self.write(30_000)
         self.assert_delivered_once(server)
-        self.assertLess(harness.peak_memory(agent.process) - before, 16 * MEGABYTE)
         self.assertEqual(self.complaints(agent), [])
         self.assert_ends_soon(agent)
 

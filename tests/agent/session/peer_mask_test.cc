@@ -51,7 +51,8 @@ v1::SessionRecord Session() {
 
 class PeerMaskTest : public testing::Test {
  protected:
-  static std::unique_ptr<PeerMask> Mask(v1::PeerDetail detail, std::vector<PeerKey> keys = {}) {
+  static std::unique_ptr<PeerMask> Mask(v1::PeerDetail detail,
+                                        const std::vector<PeerKey>& keys = {}) {
     auto mask = PeerMask::Create(detail, keys);
     EXPECT_TRUE(mask.ok()) << mask.status();
     return mask.ok() ? *std::move(mask) : nullptr;
