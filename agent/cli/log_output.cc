@@ -32,11 +32,12 @@ LogOutput::LogOutput(std::shared_ptr<spdlog::logger> logger, std::function<absl:
     : logger_(std::move(logger)), now_(std::move(now)) {}
 
 void LogOutput::OnConnected(const v1::ServerWelcome& welcome) {
-  if (!was_connected_ || !last_failure_.empty()) {
+  if (!was_connected_ || outage_told_) {
     logger_->info("connected to server {}, database {}", welcome.server_version(),
                   welcome.database_id());
   }
   was_connected_ = true;
+  outage_told_ = false;
   last_failure_.clear();
 }
 
@@ -45,9 +46,12 @@ void LogOutput::OnDisconnected(const absl::Status& status, absl::Duration delay)
   const std::string failure = Text(status);
   if (failure == last_failure_) return;
   last_failure_ = failure;
+  if (!Permits(connection_)) return;
+  outage_told_ = true;
   caught_up_.clear();
-  logger_->warn("no connection, {}; trying again, first in {}", failure,
-                absl::FormatDuration(absl::Trunc(delay, absl::Milliseconds(1))));
+  logger_->warn("no connection, {}; trying again, first in {}{}", failure,
+                absl::FormatDuration(absl::Trunc(delay, absl::Milliseconds(1))),
+                Others(connection_));
 }
 
 void LogOutput::OnCaughtUp(const std::string& log) {
@@ -68,29 +72,38 @@ void LogOutput::OnRejected(const v1::RejectedSession& rejected) {
 }
 
 void LogOutput::OnLogTrouble(const std::string& log, const absl::Status& status) {
+  const std::string name = log.empty() ? "logs" : log;
   if (status.ok()) {
-    logger_->info("{}: can be read again", log.empty() ? "logs" : log);
+    if (told_troubles_.erase(log) > 0) logger_->info("{}: can be read again", name);
   } else if (Permits(trouble_)) {
-    logger_->error("{}: {}{}", log.empty() ? "logs" : log, Text(status), Others(trouble_));
+    told_troubles_.insert(log);
+    logger_->error("{}: {}{}", name, Text(status), Others(trouble_));
   }
 }
 
 void LogOutput::OnCheckpointTrouble(const absl::Status& status) {
   if (status.ok()) {
-    logger_->info("the checkpoint can be written again");
-    checkpoint_ = {};
+    if (std::exchange(checkpoint_told_, false)) {
+      logger_->info("the checkpoint can be written again");
+    }
   } else if (Permits(checkpoint_)) {
+    checkpoint_told_ = true;
     logger_->error("{}; delivery goes on{}", Text(status), Others(checkpoint_));
   }
 }
 
 bool LogOutput::Permits(Limit& limit) {
   const absl::Time now = now_();
-  if (now < limit.next) {
+  // Also when the clock was set back.
+  if (now >= limit.minute_end || now < limit.minute_end - absl::Minutes(1)) {
+    limit.minute_end = now + absl::Minutes(1);
+    limit.let_through = 0;
+  }
+  if (limit.let_through >= limit.burst) {
     ++limit.held_back;
     return false;
   }
-  limit.next = now + absl::Minutes(1);
+  ++limit.let_through;
   return true;
 }
 

@@ -1,5 +1,6 @@
 // Tells the operator, on standard error, what matters of the delivery: once
-// when it changes, and at most once a minute of a kind when it repeats.
+// when it changes, and at most once a minute of a kind when it repeats (five
+// times for the connection), with the number of those left out.
 
 #ifndef MXTALLY_AGENT_CLI_LOG_OUTPUT_H_
 #define MXTALLY_AGENT_CLI_LOG_OUTPUT_H_
@@ -35,9 +36,11 @@ class LogOutput : public DeliveryObserver {
   void OnCheckpointTrouble(const absl::Status& status) override;
 
  private:
-  // Lets one through each minute, and counts the others.
+  // Lets `burst` through each minute, and counts the others.
   struct Limit {
-    absl::Time next = absl::InfinitePast();
+    int burst = 1;
+    absl::Time minute_end = absl::InfinitePast();
+    int let_through = 0;
     int64_t held_back = 0;
   };
   bool Permits(Limit& limit);
@@ -51,6 +54,12 @@ class LogOutput : public DeliveryObserver {
   bool was_connected_ = false;
   std::set<std::string> caught_up_;
   std::string last_failure_;
+  bool outage_told_ = false;
+  // Whose trouble was told: only its end is worth a line.  "": the search.
+  std::set<std::string> told_troubles_;
+  bool checkpoint_told_ = false;
+
+  Limit connection_ = {.burst = 5};
   Limit gaps_;
   Limit rejected_;
   Limit trouble_;

@@ -7,12 +7,12 @@
 namespace mxtally {
 namespace {
 
-constexpr std::chrono::seconds kInterval(10);
+constexpr std::chrono::seconds kInterval(60);
 
 }  // namespace
 
-bool IncidentLog::Limit::Take(int64_t& left_out) {
-  const auto now = std::chrono::steady_clock::now();
+bool IncidentLog::Limit::Take(const Clock& clock, int64_t& left_out) {
+  const auto now = clock();
   std::lock_guard lock(mutex_);
   if (now < next_) {
     ++left_out_;
@@ -24,14 +24,14 @@ bool IncidentLog::Limit::Take(int64_t& left_out) {
 }
 
 void IncidentLog::OnStoreFailed(const absl::Status& status) {
-  if (int64_t left_out = 0; store_failed_.Take(left_out)) {
+  if (int64_t left_out = 0; store_failed_.Take(now_, left_out)) {
     spdlog::error("store failed, nothing of this is acknowledged: {} ({} more since the last line)",
                   status.ToString(), left_out);
   }
 }
 
 void IncidentLog::OnSessionRejected(const std::string& host, const Rejection& rejection) {
-  if (int64_t left_out = 0; rejected_.Take(left_out)) {
+  if (int64_t left_out = 0; rejected_.Take(now_, left_out)) {
     spdlog::warn("session of host {} rejected: {} ({} more since the last line)", host,
                  rejection.reason, left_out);
   }
@@ -42,7 +42,7 @@ void IncidentLog::OnStreamOpened(const std::string& host, int streams_of_host) {
 }
 
 void IncidentLog::OnQuotaHit(const std::string& agent, Quota quota) {
-  if (int64_t left_out = 0; quota_.Take(left_out)) {
+  if (int64_t left_out = 0; quota_.Take(now_, left_out)) {
     spdlog::warn("agent \"{}\" has hit its quota of {} ({} more since the last line)", agent,
                  std::string(QuotaName(quota)), left_out);
   }
@@ -54,27 +54,27 @@ void IncidentLog::OnStreamEnded(const std::string& host, const absl::Status& sta
     spdlog::debug("stream of host {} ended: {}", host, status.ToString());
     return;
   }
-  if (int64_t left_out = 0; refused_.Take(left_out)) {
+  if (int64_t left_out = 0; refused_.Take(now_, left_out)) {
     spdlog::warn("stream of host \"{}\" refused: {} ({} more since the last line)", host,
                  status.ToString(), left_out);
   }
 }
 
 void IncidentLog::OnDenied(const Denial& denial) {
-  if (int64_t left_out = 0; denied_.Take(left_out)) {
+  if (int64_t left_out = 0; denied_.Take(now_, left_out)) {
     spdlog::warn("denied {} to {}: {} ({} more since the last line)", denial.method, denial.caller,
                  denial.status.ToString(), left_out);
   }
 }
 
 void IncidentLog::OnHandshakeFailed(const std::string& why) {
-  if (int64_t left_out = 0; handshake_.Take(left_out)) {
+  if (int64_t left_out = 0; handshake_.Take(now_, left_out)) {
     spdlog::warn("TLS: {} ({} more since the last line)", why, left_out);
   }
 }
 
 void IncidentLog::OnGrpcTrouble(const std::string& what) {
-  if (int64_t left_out = 0; grpc_.Take(left_out)) {
+  if (int64_t left_out = 0; grpc_.Take(now_, left_out)) {
     spdlog::warn("gRPC: {} ({} more since the last line)", what, left_out);
   }
 }

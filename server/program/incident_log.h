@@ -1,13 +1,15 @@
-// Writes what the server reports to the log.  A kind of line comes at most every
-// ten seconds, with the number of those left out.  Thread-safe.
+// Writes what the server reports to the log.  A kind of line comes at most once a
+// minute, with the number of those left out.  Thread-safe.
 
 #ifndef MXTALLY_SERVER_PROGRAM_INCIDENT_LOG_H_
 #define MXTALLY_SERVER_PROGRAM_INCIDENT_LOG_H_
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "server/metrics/server_observer.h"
 
@@ -15,6 +17,10 @@ namespace mxtally {
 
 class IncidentLog final : public ServerObserver {
  public:
+  using Clock = std::function<std::chrono::steady_clock::time_point()>;
+
+  explicit IncidentLog(Clock now = std::chrono::steady_clock::now) : now_(std::move(now)) {}
+
   void OnStoreFailed(const absl::Status& status) override;
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
@@ -29,7 +35,7 @@ class IncidentLog final : public ServerObserver {
   class Limit {
    public:
     // Whether a line may be written now; how many were left out before it.
-    bool Take(int64_t& left_out);
+    bool Take(const Clock& now, int64_t& left_out);
 
    private:
     std::mutex mutex_;
@@ -37,6 +43,7 @@ class IncidentLog final : public ServerObserver {
     int64_t left_out_ = 0;
   };
 
+  const Clock now_;
   Limit store_failed_;
   Limit rejected_;
   Limit refused_;

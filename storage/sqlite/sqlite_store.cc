@@ -185,6 +185,11 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path,
   if (!opened.ok()) return opened.status();
   Connection& db = **opened;
   sqlite3_busy_timeout(db.handle(), 250);
+  // SQLite opens what it may not write read-only, and nothing could be stored.
+  if (sqlite3_db_readonly(db.handle(), "main") == 1) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": expected a file that may be written, found a read-only one"));
+  }
   if (absl::Status s = sqlite::CheckVersion(db); !s.ok()) return WithPath(path, s);
   db.Exec(kPragmas);
   if (absl::Status s = sqlite::Migrate(db, options.now()); !s.ok()) return WithPath(path, s);

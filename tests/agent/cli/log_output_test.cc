@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -74,6 +75,50 @@ TEST_F(LogOutputTest, RepeatedThingsAreToldOnceAMinuteWithTheirNumber) {
   now_ += absl::Minutes(1);
   output_->OnRejected(rejected);
   EXPECT_EQ(Take(), "warning: the server rejected a session: end before start (and 99 more)\n");
+}
+
+TEST_F(LogOutputTest, ConnectionThatComesAndGoesDoesNotFlood) {
+  int lines = 0;
+  for (int second = 0; second < 600; ++second) {
+    output_->OnConnected(Welcome());
+    output_->OnCaughtUp("mail.log");
+    output_->OnDisconnected(absl::UnavailableError(absl::StrCat("reason ", second)),
+                            absl::Seconds(1));
+    now_ += absl::Seconds(1);
+    const std::string text = Take();
+    lines += static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+    if (second % 60 == 0 && second > 0) {
+      EXPECT_THAT(text, testing::HasSubstr("(and 55 more)"));
+    }
+  }
+  // Ten minutes of five outages, each with what follows it, and the first connection.
+  EXPECT_LE(lines, 2 + 10 * 5 * 3);
+}
+
+TEST_F(LogOutputTest, LogThatComesAndGoesDoesNotFlood) {
+  int lines = 0;
+  for (int second = 0; second < 600; ++second) {
+    output_->OnLogTrouble("mail.log", absl::PermissionDeniedError("open"));
+    output_->OnLogTrouble("mail.log", absl::OkStatus());
+    output_->OnCheckpointTrouble(absl::ResourceExhaustedError("disk full"));
+    output_->OnCheckpointTrouble(absl::OkStatus());
+    now_ += absl::Seconds(1);
+    const std::string text = Take();
+    lines += static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+  }
+  EXPECT_EQ(lines, 10 * 4);
+}
+
+TEST_F(LogOutputTest, ManyUnreadableLogsAreOneLineAndTheirNumber) {
+  for (int i = 0; i < 200; ++i) {
+    output_->OnLogTrouble(absl::StrCat(i, ".log"), absl::PermissionDeniedError("open"));
+  }
+  EXPECT_EQ(Take(), "error: 0.log: PERMISSION_DENIED: open\n");
+  for (int i = 0; i < 200; ++i) output_->OnLogTrouble(absl::StrCat(i, ".log"), absl::OkStatus());
+  EXPECT_EQ(Take(), "info: 0.log: can be read again\n");
+  now_ += absl::Minutes(1);
+  output_->OnLogTrouble("0.log", absl::PermissionDeniedError("open"));
+  EXPECT_EQ(Take(), "error: 0.log: PERMISSION_DENIED: open (and 199 more)\n");
 }
 
 TEST_F(LogOutputTest, GapsAreToldWithTheirTimes) {
