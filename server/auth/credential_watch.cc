@@ -87,6 +87,7 @@ void CredentialWatch::Reload() {
   } else if (news) {
     observer_.OnFilesChanged(absl::OkStatus());
   }
+  options_.on_looked();
 }
 
 absl::StatusOr<bool> CredentialWatch::ReadFiles() {

@@ -9,6 +9,7 @@
 #define MXTALLY_SERVER_AUTH_CREDENTIAL_WATCH_H_
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,9 @@ struct CredentialWatchOptions {
   // How often the files are read.  They are small, and compared by content, so
   // that neither a clock nor a file system can hide a change.
   absl::Duration interval = absl::Seconds(5);
+
+  // Called after each look, the first excepted, whatever was found.
+  std::function<void()> on_looked = [] {};
 };
 
 class CredentialWatch {

@@ -31,6 +31,9 @@ void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
   set.Text("tls-client-ca", "FILE", "Authorities that client certificates are checked against, PEM",
            options.tls.authorities);
   set.Text("access", "FILE", "List of readers and operators", options.access_list);
+  set.Duration("certificate-margin",
+               "Health fails when the server's certificate expires within this time",
+               options.certificate_margin, {});
   set.Duration("connection-age",
                "Longest life of a connection; then certificates are looked at again",
                options.connection_age_max, {.min = absl::Seconds(1), .max = absl::Hours(24)});

@@ -6,6 +6,7 @@
 #include <grpcpp/resource_quota.h>
 
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -161,7 +162,11 @@ class ServerImpl final : public Server {
 
   ~ServerImpl() override {
     if (grpc_ == nullptr) return;
-    grpc_->GetHealthCheckService()->SetServingStatus(false);
+    {
+      std::lock_guard lock(health_mutex_);
+      serving_ = false;
+      grpc_->GetHealthCheckService()->SetServingStatus(false);
+    }
     const absl::Time deadline = absl::Now() + options_.drain_max;
     ingest_.Drain(options_.drain_max);
     grpc_->Shutdown(absl::ToChronoTime(std::max(deadline, absl::Now())));
@@ -172,7 +177,8 @@ class ServerImpl final : public Server {
       absl::StatusOr<std::unique_ptr<CredentialWatch>> watch =
           CredentialWatch::Start({.files = options_.tls,
                                   .access_list = options_.access_list,
-                                  .interval = options_.reload_interval},
+                                  .interval = options_.reload_interval,
+                                  .on_looked = [this] { UpdateHealth(); }},
                                  authority_, metrics_);
       if (!watch.ok()) return watch.status();
       credentials_ = *std::move(watch);
@@ -190,6 +196,11 @@ class ServerImpl final : public Server {
       return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),
                                                  ": in use, or not an address of this machine"));
     }
+    {
+      std::lock_guard lock(health_mutex_);
+      serving_ = true;
+    }
+    UpdateHealth();
     return ListenHttp();
   }
 
@@ -233,16 +244,28 @@ class ServerImpl final : public Server {
     return metrics_.Text(live);
   }
 
+  // grpc.health.v1 says what /readyz says of the certificate.
+  void UpdateHealth() {
+    std::lock_guard lock(health_mutex_);
+    if (!serving_) return;
+    grpc_->GetHealthCheckService()->SetServingStatus(CertificateReady().ok());
+  }
+
   // Agents connect as long as the certificate is valid; a balancer and whoever
   // watches it hear of its end before that.
   absl::Status CertificateReady() {
     if (credentials_ == nullptr) return absl::OkStatus();
     const Certificate certificate = credentials_->current()->certificate;
-    absl::Status valid = CheckValidity(certificate, absl::Now());
-    if (valid.ok()) valid = CheckValidity(certificate, absl::Now() + options_.certificate_margin);
-    if (valid.ok()) return valid;
-    return absl::Status(valid.code(),
-                        absl::StrCat(options_.tls.certificate, ": ", valid.message()));
+    const absl::Time now = absl::Now();
+    if (absl::Status valid = CheckValidity(certificate, now); !valid.ok()) {
+      return absl::Status(valid.code(),
+                          absl::StrCat(options_.tls.certificate, ": ", valid.message()));
+    }
+    if (certificate.not_after >= now + options_.certificate_margin) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.tls.certificate, ": expires within ",
+        absl::FormatDuration(options_.certificate_margin), ", at ",
+        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", certificate.not_after, absl::UTCTimeZone())));
   }
 
   const ServerOptions options_;
@@ -253,6 +276,8 @@ class ServerImpl final : public Server {
   ServerMetrics metrics_;
   GrpcLog grpc_log_{metrics_};
   Authority authority_;
+  std::mutex health_mutex_;  // Guards whether there is a `grpc_` to tell health to.
+  bool serving_ = false;
   std::unique_ptr<CredentialWatch> credentials_;  // Null without TLS.
   IngestService ingest_;
   StatsService stats_;

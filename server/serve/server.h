@@ -33,7 +33,7 @@ struct ServerOptions {
   // Longest time until a change of these files is noticed.
   absl::Duration reload_interval = absl::Seconds(5);
 
-  // /readyz fails when the own certificate expires within this time.
+  // /readyz and grpc.health.v1 fail when the own certificate expires within this time.
   absl::Duration certificate_margin = absl::Hours(24);
 
   // Longest life of a connection, after which a certificate is looked at again.

@@ -131,7 +131,14 @@ TEST_F(CommandLineTest, BadUsageExitsWith2AndSaysWhatToDo) {
            {{"--database", Database(), "--listen", "0.0.0.0:0"},
             "--listen: expected a loopback address"},
            {{"--database", Database(), "--listen", "127.0.0.1:0", "--http-listen", "[::]:0"},
-            "--http-listen: expected a loopback address"}}) {
+            "--http-listen: expected a loopback address"},
+           {{"--database", Database(), "--tls-cert", "a.pem"},
+            "--tls-key: expected a file, because TLS needs --tls-cert, --tls-key and "
+            "--tls-client-ca"},
+           {{"--database", Database(), "--access", "list"},
+            "--access: expected --tls-cert too, because readers and operators need TLS, found "
+            "\"list\""},
+           {{"--database", Database(), "--agent-streams", "0"}, "--agent-streams: expected "}}) {
     const auto [status, text] = Run(c.arguments);
     EXPECT_EQ(status, 2) << text;
     EXPECT_THAT(text, HasSubstr(c.text));

@@ -20,6 +20,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.pb.h"
 #include "mxtally/v1/fleet.grpc.pb.h"
 #include "mxtally/v1/ingest.grpc.pb.h"
 #include "mxtally/v1/stats.grpc.pb.h"
@@ -30,6 +31,7 @@
 namespace mxtally {
 namespace {
 
+namespace v1_health = grpc::health::v1;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -179,6 +181,30 @@ class ServerTlsTest : public testing::Test {
   }
   static void SetDeadline(grpc::ClientContext& context) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  }
+  // As grpc.health.v1 has it, for a caller that nobody knows.
+  v1_health::HealthCheckResponse::ServingStatus Health() {
+    const auto channel = Connect(grpc::SslCredentials(
+        {.pem_root_certs = ca_.pem(), .pem_private_key = "", .pem_cert_chain = ""}));
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1_health::HealthCheckResponse response;
+    grpc::TemplatedGenericStub<v1_health::HealthCheckRequest, v1_health::HealthCheckResponse> stub(
+        channel);
+    const v1_health::HealthCheckRequest request;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request,
+                   &response, [&](const grpc::Status& status) {
+                     EXPECT_TRUE(status.ok()) << status.error_message();
+                     std::lock_guard lock(mutex);
+                     done = true;
+                     changed.notify_all();
+                   });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return done; });
+    return response.status();
   }
   std::string Get(const std::string& path) {
     const httplib::Result result =
@@ -419,7 +445,13 @@ TEST_F(ServerTlsTest, ExpiryIsAMetricAndFailsReadiness) {
                         std::to_string(absl::ToUnixSeconds(expires))));
   Install(ca_.Issue({.names = kServerNames, .not_after = now + absl::Hours(23)}));
   server_->Reload();
-  EXPECT_THAT(Get("/readyz"), HasSubstr(absl::StrCat("503 ", Path("server.pem"), ": expired at ")));
+  EXPECT_THAT(Get("/readyz"),
+              HasSubstr(absl::StrCat("503 ", Path("server.pem"), ": expires within 24h, at ")));
+  EXPECT_EQ(Health(), v1_health::HealthCheckResponse::NOT_SERVING);
+  Install(ca_.Issue(kServerNames));
+  server_->Reload();
+  EXPECT_EQ(Get("/readyz"), "200 ok\n");
+  EXPECT_EQ(Health(), v1_health::HealthCheckResponse::SERVING);
 }
 
 TEST_F(ServerTlsTest, ExpiryOfConnectedAgentsIsAMetricAndShownPerHost) {
