@@ -34,11 +34,14 @@ uint64_t LittleEndian(std::string_view bytes) {
 }
 
 std::string Encode(const Checkpoint& checkpoint) {
-  const std::string body = checkpoint.SerializeAsString();
-  std::string file(kMagic);
-  AppendLittleEndian(file, body.size(), 8);
-  AppendLittleEndian(file, Crc32c(body), 4);
-  return file + body;
+  // In place: the state of a busy host is some hundred kilobytes.
+  std::string file(kHeaderBytes, '\0');
+  checkpoint.AppendToString(&file);
+  const std::string_view body = std::string_view(file).substr(kHeaderBytes);
+  std::string header(kMagic);
+  AppendLittleEndian(header, body.size(), 8);
+  AppendLittleEndian(header, Crc32c(body), 4);
+  return file.replace(0, kHeaderBytes, header);
 }
 
 absl::StatusOr<Checkpoint> Decode(const std::string& path, std::string_view file) {

@@ -109,6 +109,9 @@ void ProcessTable::Save(google::protobuf::RepeatedPtrField<agent::v1::TagOrdinal
   for (const Process* process : processes) {
     agent::v1::TagOrdinals* proto = saved.Add();
     proto->set_tag(process->name);
+    // Exactly: a busy host has tens of thousands, and the snapshot is kept.
+    proto->mutable_stamp_deltas_ns()->Reserve(process->stamps);
+    proto->mutable_counts()->Reserve(process->stamps);
     entries[process] = {.proto = proto, .last_ns = 0};
   }
   for (const Stamp& stamp : stamps_) {
