@@ -31,7 +31,9 @@ void ProcessTable::RemoveIfUnused(Process& process) {
 
 uint32_t ProcessTable::NextOrdinal(Process& process, absl::Time stamp, absl::Time now,
                                    int64_t& forgotten) {
+  ++process.stamps;  // It stays, whatever is forgotten.
   ForgetFarFrom(now);
+  --process.stamps;
   Count& count = FindOrAddCount(FindOrAddStamp(stamp), process);
   const uint32_t ordinal = count.sessions++;
   // Whole stamps leave: which of a stamp's processes goes first is no question

@@ -62,7 +62,8 @@ class ProcessTable {
   void Free(Process& process);
 
   // Returns how often this was called for `process` and `stamp` before.  `now`
-  // is the log's time.  Adds to `forgotten` the stamps that left before their time.
+  // is the log's time.  Adds to `forgotten` the stamps that left before their time;
+  // with the last of them goes a process without a session.
   uint32_t NextOrdinal(Process& process, absl::Time stamp, absl::Time now, int64_t& forgotten);
 
   // Forgets all stamps from `stamp` on.
