@@ -38,7 +38,10 @@ void LineReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
   if (checkpoint.framer().has_last_time()) {
     state.last_time = FromTimestamp(checkpoint.framer().last_time());
     state.utc_offset = absl::Seconds(checkpoint.framer().utc_offset_seconds());
-    builder_.SetTime(*state.last_time);
+  }
+  if (checkpoint.cut().has_log_time()) {
+    clock_.Restore({.now = FromTimestamp(checkpoint.cut().log_time()), .jump = std::nullopt});
+    builder_.SetTime(clock_.now());
   }
   framer_ = Framer(framer_options_, state);
   assembler_.Restore(checkpoint.assembler());
@@ -72,7 +75,8 @@ void LineReader::ReadLine(std::string_view line, int64_t bytes) {
   FramedLine frame;
   const bool framed = framer_.Split(line, frame);
   if (framed) {
-    builder_.SetTime(frame.time);
+    clock_.Take(frame.time);
+    builder_.SetTime(clock_.now());
     if (first_line_.Returns(line, frame.time)) assembler_.OnLogBeginsAgain(frame.time);
   }
 

@@ -16,6 +16,7 @@
 #include "agent/pipeline/batch_builder.h"
 #include "agent/session/assembler.h"
 #include "agent/session/first_line.h"
+#include "agent/session/log_clock.h"
 #include "agent/session/peer_mask.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 
@@ -44,8 +45,8 @@ class LineReader : private AssemblerObserver {
 
   void ReadGap(v1::GapReason reason, int64_t bytes_min);
 
-  // Stamp of the last line that had one.
-  std::optional<absl::Time> last_time() const { return framer_.state().last_time; }
+  // Time of the log: the last stamp, unless that is a stray one; nullopt before any.
+  std::optional<absl::Time> last_time() const { return clock_.state().now; }
   // "Postfix 3.7.11" once the log told, at most 64 bytes.
   const std::string& mta() const { return mta_; }
   const Assembler& assembler() const { return assembler_; }
@@ -67,6 +68,8 @@ class LineReader : private AssemblerObserver {
   FramerOptions framer_options_;
   Framer framer_;
   FirstLine first_line_;
+  // A single line of 1970 must not make half a century covered.
+  LogClock clock_{absl::ZeroDuration(), absl::Hours(24)};
   Assembler assembler_;
   BatchBuilder& builder_;
   PeerMask* const mask_;

@@ -499,6 +499,16 @@ TEST_F(PipelineTest, LogThatAppearedAndWasRotatedBeforeTheFirstWelcomeIsReadWhol
   EXPECT_EQ(server_.sessions().size(), 2);
 }
 
+TEST_F(PipelineTest, OneStrayStampCoversNothing) {
+  Session(10, 100);
+  Append("1970-01-01T00:00:01Z mx1 postfix/smtpd[1]: connect from x[192.0.2.1]");
+  Session(20, 101);
+  Append("2038-01-19T03:14:07Z mx1 postfix/smtpd[2]: connect from x[192.0.2.1]");
+  OpenAndDeliver();
+  ASSERT_EQ(server_.by_hour().size(), 1u);
+  EXPECT_EQ(server_.stored()->log_time().seconds(), absl::ToUnixSeconds(At(21)));
+}
+
 TEST_F(PipelineTest, LinesOfPostfixInAnUnknownFrameAreUnrecognized) {
   Append("1 2026-11-01T00:00:01Z mx1 postfix 123 - -  connect from unknown[192.0.2.1]");
   Append("garbage");
