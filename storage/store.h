@@ -5,7 +5,7 @@
 // replaces, and the rollups move by the difference in the same transaction.
 // Queries of statistics read rollups only.
 //
-// Threads: Commit*, Touch* and maintenance belong to one writing thread.  All
+// Threads: the methods that are not const belong to one writing thread.  All
 // const methods may be called from any thread, also while it writes.
 
 #ifndef MXTALLY_STORAGE_STORE_H_
@@ -32,6 +32,21 @@
 
 namespace mxtally {
 
+// How long things are kept, counted from the end of their UTC day.  Infinite:
+// forever.  `sessions` <= `hours` <= `days`.
+struct Retention {
+  // Rows of sessions.  They go by whole days of a host, which are sealed then:
+  // records that come later are acknowledged and not counted.
+  absl::Duration sessions = absl::InfiniteDuration();
+  // Counts by hour.
+  absl::Duration hours = absl::InfiniteDuration();
+  // Counts by day, seals, coverage and gaps.
+  absl::Duration days = absl::InfiniteDuration();
+
+  // A day that took a session within this time is not sealed yet.
+  absl::Duration quiet = absl::Hours(24);
+};
+
 struct StoreOptions {
   // "sqlite:/var/lib/mxtally/mxtally.db".
   std::string url;
@@ -48,6 +63,8 @@ struct StoreOptions {
 
   // Rows of one statistics query.  A hundred thousand take about 30 MB.
   int stats_rows_max = 200'000;
+
+  Retention retention = {};
 
   std::function<absl::Time()> now = absl::Now;
 };
@@ -88,6 +105,11 @@ struct HostSighting {
   std::string agent_version = {};  // Empty: unchanged.
   std::string mta = {};            // Empty: unchanged.
   std::vector<v1::LogStatus> logs = {};
+  // Of the agent's clock, to the server's.
+  std::optional<absl::Duration> clock_ahead = {};
+  // The first one told stands until the host is retired.
+  v1::SourceKind source_kind = v1::SOURCE_KIND_UNSPECIFIED;
+  std::optional<v1::MtaConfig> mta_config = {};  // Absent: unchanged.
 };
 
 // One statistics query, names resolved.  Filters: an empty list permits all.
@@ -127,9 +149,10 @@ using QueryGuard = std::function<absl::Status()>;
 // One host as completeness sees it, cut to a window.
 struct HostCoverage {
   std::string host;
-  absl::Time expected_from;                  // Registered, or the first log time read.
-  std::optional<absl::Time> expected_until;  // Retired.
-  absl::Time last_seen;
+  // From the registration, or the first log time read, to the retirement;
+  // sorted, disjoint, not cut to the window.  InfiniteFuture: still expected.
+  std::vector<std::pair<absl::Time, absl::Time>> expected;
+  absl::Time last_seen;  // InfinitePast: never, only named as expected.
   // What was read, in log time: merged, sorted, disjoint, per log.
   struct Log {
     std::string log;
@@ -140,11 +163,21 @@ struct HostCoverage {
   std::vector<Log> logs;
   std::vector<v1::HostGap> gaps;
   v1::ExceptionCounts exceptions;
-  int64_t sessions = 0;
-  // For TLS_NOT_LOGGED.
-  int64_t tls_lines = 0;
-  int64_t counter_lines = 0;
-  int64_t ended_sessions = 0;
+  // Whether a session is counted in the window.
+  bool any_session = false;
+  // Sessions ended in the window, and no line of it tells TLS from plaintext.
+  bool tls_not_logged = false;
+  std::vector<v1::TlsLoggingGap> tls_logging_gaps;
+  std::optional<v1::MtaConfig> mta_config;
+  std::vector<v1::HostClockSkew> clock_skews;
+  // UTC days that were dropped to be read again, from any log of the host.
+  std::vector<std::pair<absl::Time, absl::Time>> reopened;
+};
+
+// Counts before these times may be gone.  InfinitePast: nothing is.
+struct KeptSince {
+  absl::Time hours = absl::InfinitePast();
+  absl::Time days = absl::InfinitePast();
 };
 
 class Store {
@@ -164,6 +197,24 @@ class Store {
   // Notes that hosts were heard of.  Registers new ones.
   virtual absl::Status Touch(absl::Span<const HostSighting> sightings) = 0;
 
+  // Makes `hosts` the list of those that are expected whether they were heard
+  // of or not.  New ones are registered; one that was retired is expected
+  // again; one that is no longer listed and was never heard of is retired.
+  virtual absl::Status ExpectHosts(absl::Span<const std::string> hosts) = 0;
+
+  // Ends the expectation of a host at `time`; returns that end.
+  //   NOT_FOUND         no such host
+  //   INVALID_ARGUMENT  before the host was expected
+  virtual absl::StatusOr<absl::Time> RetireHost(const std::string& host, absl::Time time) = 0;
+
+  // Applies the retention, for about `budget`; true if there is more to do.
+  virtual absl::StatusOr<bool> Maintain(absl::Duration budget) = 0;
+
+  // Drops what was counted of a sealed day, so that it can be read again.
+  //   NOT_FOUND            no such host
+  //   FAILED_PRECONDITION  the day is not sealed
+  virtual absl::Status ReopenDay(const std::string& host, absl::CivilDay day) = 0;
+
   // Where the counts of each log of `host` end.
   virtual absl::StatusOr<std::vector<v1::StoredCut>> StoredCuts(const std::string& host) const = 0;
 
@@ -180,6 +231,15 @@ class Store {
   virtual absl::StatusOr<std::vector<HostCoverage>> QueryCoverage(
       const std::vector<std::string>& hosts, absl::Time start, absl::Time end,
       const QueryGuard& guard) const = 0;
+
+  // What the agent of `host` reads; UNSPECIFIED: not known.
+  virtual absl::StatusOr<v1::SourceKind> SourceKindOf(const std::string& host) const = 0;
+
+  // UTC days of `host` that are sealed, oldest first.
+  virtual absl::StatusOr<std::vector<absl::CivilDay>> SealedDays(const std::string& host,
+                                                                 const QueryGuard& guard) const = 0;
+
+  virtual KeptSince kept_since() const = 0;
 
   // Inventory by name; `state`, `findings`, `lag_seconds` and `connected` are
   // the service's to fill.

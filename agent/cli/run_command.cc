@@ -19,6 +19,7 @@
 #include "agent/cli/log_output.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/test_kill.h"
+#include "agent/postconf/postconf_watch.h"
 #include "agent/run/delivery.h"
 #include "agent/run/run_state_keeper.h"
 #include "agent/source/file_watcher.h"
@@ -59,11 +60,13 @@ std::unique_ptr<FileWatcher> Watch(const std::vector<std::string>& patterns,
 }
 
 DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassifier& peers,
-                                    PeerMask* mask) {
+                                    PeerMask* mask, const PostconfWatch& postconf) {
   DeliveryOptions delivery;
   delivery.host = options.host;
   delivery.agent_version = MXTALLY_VERSION;
   delivery.once = options.once;
+  delivery.logs.pipeline.once = options.once;
+  delivery.mta_config = [&postconf] { return postconf.config(); };
   delivery.window_bytes_max = kWindowBytesMax;
   delivery.logs.find = [patterns = options.logs] { return LogsToFollow(patterns); };
   delivery.logs.pipeline.assembler.host = options.host;
@@ -221,8 +224,9 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
   ServiceStatus service_status(manager, options.server, state);
   // Changed only while no log is open.
   PeerClassifier peers = options.peers;
-  Delivery delivery(MakeDeliveryOptions(options, peers, mask.get()), *client, mailbox, checkpoint,
-                    service_status);
+  const PostconfWatch postconf({});
+  Delivery delivery(MakeDeliveryOptions(options, peers, mask.get(), postconf), *client, mailbox,
+                    checkpoint, service_status);
   std::atomic<bool> reload_requested = false;
   std::atomic<bool> stop_requested = false;
   signals.Start([&](int number) {

@@ -6,6 +6,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "agent/parser/logger.h"
 #include "agent/parser/postfix.h"
 #include "agent/pipeline/timestamps.h"
 
@@ -104,8 +105,12 @@ void LineReader::ReadLine(std::string_view line, int64_t bytes) {
     case LineClass::kUnrecognized:
       counts.set_unrecognized(counts.unrecognized() + 1);
       break;
-    case LineClass::kIgnored:
     case LineClass::kNotMine:
+      if (const std::optional<int64_t> lines = ParseSuppressed(frame)) {
+        counts.set_suppressed(counts.suppressed() + *lines);
+      }
+      [[fallthrough]];
+    case LineClass::kIgnored:
       counts.set_ignored(counts.ignored() + 1);
       break;
   }
@@ -134,6 +139,10 @@ void LineReader::ReadGap(v1::GapReason reason, int64_t bytes_min) {
 void LineReader::OnSession(const v1::SessionRecord& record) {
   v1::LineCounts& counts = builder_.counts();
   counts.set_sessions(counts.sessions() + 1);
+  if (record.tls().state() == v1::TLS_STATE_ESTABLISHED &&
+      record.tls().evidence() == v1::TLS_EVIDENCE_STARTTLS_COUNTER) {
+    counts.set_tls_unlogged_sessions(counts.tls_unlogged_sessions() + 1);
+  }
   if (mask_ == nullptr) {
     builder_.AddSession(record);
     return;

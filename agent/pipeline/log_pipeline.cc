@@ -283,6 +283,7 @@ void LogPipelineImpl::EndBatch(const v1::Cut& end, bool snapshot,
   }
   PipelineBatch& last = ready_.back();
   if (caught_up) *last.batch.mutable_caught_up_time() = ToTimestamp(*caught_up);
+  last.batch.set_once(options_.once);
   if (snapshot) {
     last.checkpoint = Snapshot(end);
     last_snapshot_ = now;
@@ -304,6 +305,7 @@ agent::v1::LogCheckpoint LogPipelineImpl::Snapshot(const v1::Cut& cut) const {
 v1::LogStatus LogPipelineImpl::Status() const {
   v1::LogStatus status;
   status.set_log(options_.follower.path);
+  status.set_once(options_.once);
   if (caught_up_) *status.mutable_caught_up_time() = ToTimestamp(*caught_up_);
   if (reader_->last_time()) *status.mutable_log_time() = ToTimestamp(*reader_->last_time());
   if (follower_ != nullptr) status.set_bytes_behind(follower_->BytesBehind());

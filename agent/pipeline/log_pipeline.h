@@ -46,6 +46,9 @@ struct LogPipelineOptions {
   // with an empty batch when nothing new is there.  Zero: each time.
   absl::Duration end_snapshot_interval_min = absl::ZeroDuration();
 
+  // The log is read to its end and no further: SessionBatch.once.
+  bool once = false;
+
   std::function<absl::Time()> now = absl::Now;
 };
 

@@ -108,6 +108,8 @@ void Delivery::Connect(absl::Time now) {
   hello.set_agent_version(options_.agent_version);
   hello.set_parser_version(kParserVersion);
   hello.set_key_version(kKeyVersion);
+  *hello.mutable_wall_time() = ToTimestamp(options_.logs.pipeline.now());
+  hello.set_source_kind(options_.source_kind);
   for (std::string& name : logs_.names()) hello.add_logs(std::move(name));
   Write(request.SerializeAsString());
   stream_->Read();
@@ -279,6 +281,11 @@ void Delivery::SendStatus(absl::Time now) {
   v1::StreamSessionsRequest request;
   *request.mutable_status() =
       logs_.Status([this](const std::string& log) { return in_flight_.empty(log); });
+  v1::AgentStatus& status = *request.mutable_status();
+  *status.mutable_wall_time() = ToTimestamp(options_.logs.pipeline.now());
+  if (std::optional<v1::MtaConfig> config = options_.mta_config()) {
+    *status.mutable_mta_config() = *std::move(config);
+  }
   status_at_ = now + options_.status_interval;
   observer_.OnStatus(request.status());
   Write(request.SerializeAsString());

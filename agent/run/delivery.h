@@ -42,6 +42,9 @@ struct DeliveryOptions {
   std::string agent_version;
 
   FollowedLogsOptions logs;
+  v1::SourceKind source_kind = v1::SOURCE_KIND_FILES;
+  // What the MTA's configuration says; nullopt: not known (yet).  Must not wait.
+  std::function<std::optional<v1::MtaConfig>()> mta_config = [] { return std::nullopt; };
   // New logs are looked for this often.
   absl::Duration find_interval = absl::Seconds(10);
 

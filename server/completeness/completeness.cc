@@ -1,6 +1,7 @@
 #include "server/completeness/completeness.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -57,6 +58,17 @@ IntervalSet ReadOf(const HostCoverage::Log& log) {
   return Union(std::move(read));
 }
 
+// What was read, from any log, of the days that were dropped to be read again.
+IntervalSet ReadAgain(const HostCoverage& host) {
+  IntervalSet again;
+  for (const auto& [start, end] : host.reopened) {
+    for (const HostCoverage::Log& log : host.logs) {
+      for (const Interval& read : Clip(ReadOf(log), {start, end})) again.push_back(read);
+    }
+  }
+  return Union(std::move(again));
+}
+
 enum class HostKind { kReporting, kLagging, kSilent };
 
 // What one host adds to the answer.
@@ -85,15 +97,19 @@ class Assessment {
   v1::Completeness Finish(bool any_host, bool all) &&;
 
  private:
-  bool Expected(const HostCoverage& host) const;
-  absl::Time NeededStart(const HostCoverage& host, const HostCoverage::Log& log) const;
-  absl::Time NeededEnd(const HostCoverage& host) const;
-  HostView View(const HostCoverage& host) const;
+  // When the host is expected within the window; empty: not at all.
+  IntervalSet Expected(const HostCoverage& host) const;
+  IntervalSet Needed(const IntervalSet& expected, const HostCoverage::Log& log) const;
+  absl::Time NeededEnd(const IntervalSet& expected) const;
+  HostView View(const HostCoverage& host, const IntervalSet& expected) const;
   // Whether this log was read up to the needed end.
-  bool AddLog(const HostCoverage& host, const HostCoverage::Log& log, HostView& view) const;
+  bool AddLog(const HostCoverage& host, const IntervalSet& expected, const HostCoverage::Log& log,
+              HostView& view) const;
   void AddKind(const HostCoverage& host, const HostView& view);
   void AddFinding(v1::HostFinding finding);
   void AddGaps(const HostCoverage& host);
+  void AddTlsLogging(const HostCoverage& host);
+  void AddClockSkews(const HostCoverage& host);
   void AddExceptions(const v1::ExceptionCounts& counts);
   void ExplainExceptions();
   void Reason(std::string reason) {
@@ -114,26 +130,39 @@ class Assessment {
   std::optional<Interval> data_;
 };
 
-bool Assessment::Expected(const HostCoverage& host) const {
-  const absl::Time until = host.expected_until.value_or(absl::InfiniteFuture());
-  return host.expected_from < std::min({window_.end, now_, until}) && until > window_.start;
+IntervalSet Assessment::Expected(const HostCoverage& host) const {
+  std::vector<Interval> expected;
+  for (const auto& [start, end] : host.expected) expected.push_back({start, end});
+  return Clip(Union(std::move(expected)), {window_.start, std::min(window_.end, now_)});
 }
 
-absl::Time Assessment::NeededStart(const HostCoverage& host, const HostCoverage::Log& log) const {
-  if (host.expected_from < window_.start) return window_.start;
-  return log.covered.empty() ? host.expected_from : log.covered.front().first;
+// In the window in which an expectation begins, a log begins with its first line.
+IntervalSet Assessment::Needed(const IntervalSet& expected, const HostCoverage::Log& log) const {
+  std::vector<Interval> needed;
+  for (Interval interval : expected) {
+    interval.end = std::min(interval.end, NeededEnd(expected));
+    if (interval.start > window_.start) {
+      for (const auto& [start, end] : log.covered) {
+        if (end < interval.start) continue;
+        interval.start = std::max(interval.start, start);
+        break;
+      }
+    }
+    needed.push_back(interval);
+  }
+  return Union(std::move(needed));
 }
 
-absl::Time Assessment::NeededEnd(const HostCoverage& host) const {
-  return std::min(
-      {window_.end, now_ - options_.lag_max, host.expected_until.value_or(absl::InfiniteFuture())});
+absl::Time Assessment::NeededEnd(const IntervalSet& expected) const {
+  const absl::Time end = std::min(window_.end, now_ - options_.lag_max);
+  return expected.empty() ? end : std::min(end, expected.back().end);
 }
 
-HostView Assessment::View(const HostCoverage& host) const {
+HostView Assessment::View(const HostCoverage& host, const IntervalSet& expected) const {
   HostView view;
   bool to_the_end = !host.logs.empty();
   for (const HostCoverage::Log& log : host.logs) {
-    to_the_end = AddLog(host, log, view) && to_the_end;
+    to_the_end = AddLog(host, expected, log, view) && to_the_end;
   }
   view.read = Clip(Union(std::move(view.read)), window_);
   if (!to_the_end) {
@@ -143,15 +172,15 @@ HostView Assessment::View(const HostCoverage& host) const {
   return view;
 }
 
-bool Assessment::AddLog(const HostCoverage& host, const HostCoverage::Log& log,
-                        HostView& view) const {
+bool Assessment::AddLog(const HostCoverage& host, const IntervalSet& expected,
+                        const HostCoverage::Log& log, HostView& view) const {
   const IntervalSet gaps = GapsOf(host, log.log);
   const IntervalSet covered = Difference(ReadOf(log), gaps);
   view.read.insert(view.read.end(), covered.begin(), covered.end());
 
-  const absl::Time needed_end = NeededEnd(host);
-  const Interval needed{NeededStart(host, log), needed_end};
-  const IntervalSet missing = Difference(Union({needed}), covered);
+  const absl::Time needed_end = NeededEnd(expected);
+  IntervalSet missing = Difference(Needed(expected, log), covered);
+  if (!host.reopened.empty()) missing = Difference(missing, ReadAgain(host));
   view.whole = view.whole && missing.empty();
 
   const bool at_end = log.caught_up.has_value() && *log.caught_up >= needed_end;
@@ -180,13 +209,16 @@ void Assessment::AddHost(const HostCoverage& host) {
   // Exceptions and gaps count wherever they are, also of a host that is not expected any more.
   AddExceptions(host.exceptions);
   AddGaps(host);
-  HostView view = View(host);
+  AddTlsLogging(host);
+  AddClockSkews(host);
+  const IntervalSet expected = Expected(host);
+  HostView view = View(host, expected);
   if (!view.read.empty()) {
     if (!data_.has_value()) data_ = view.read.front();
     data_->start = std::min(data_->start, view.read.front().start);
     data_->end = std::max(data_->end, view.read.back().end);
   }
-  if (Expected(host)) {
+  if (!expected.empty()) {
     ++expected_;
     AddKind(host, view);
     for (std::string& reason : view.reasons) Reason(std::move(reason));
@@ -197,9 +229,15 @@ void Assessment::AddHost(const HostCoverage& host) {
 void Assessment::AddKind(const HostCoverage& host, const HostView& view) {
   if (view.kind == HostKind::kReporting) {
     ++reporting_;
-    if (view.whole && host.sessions == 0 && answer_.quiet_hosts_size() < kListMax) {
+    if (view.whole && !host.any_session && answer_.quiet_hosts_size() < kListMax) {
       answer_.add_quiet_hosts(host.host);
     }
+    return;
+  }
+  if (host.last_seen == absl::InfinitePast()) {
+    if (answer_.silent_hosts_size() < kListMax) answer_.add_silent_hosts(host.host);
+    Reason(absl::StrCat("host ", host.host, " is expected and has never reported"));
+    AddFinding(NeverReportedFinding(host.host));
     return;
   }
   const std::string read = !host.logs.empty() && view.read_until > window_.start
@@ -232,6 +270,27 @@ void Assessment::AddGaps(const HostCoverage& host) {
   }
 }
 
+void Assessment::AddTlsLogging(const HostCoverage& host) {
+  for (const v1::TlsLoggingGap& gap : host.tls_logging_gaps) {
+    if (answer_.tls_logging_gaps_size() < kListMax) *answer_.add_tls_logging_gaps() = gap;
+  }
+}
+
+void Assessment::AddClockSkews(const HostCoverage& host) {
+  double worst = 0;
+  for (const v1::HostClockSkew& skew : host.clock_skews) {
+    const double ahead = skew.ahead_seconds();
+    if (std::abs(ahead) > std::abs(worst)) worst = ahead;
+    Reason(absl::StrCat(
+        "the clock of host ", host.host, " was up to ",
+        absl::FormatDuration(absl::Trunc(absl::Seconds(std::abs(ahead)), absl::Seconds(1))),
+        ahead < 0 ? " behind" : " ahead of", " the server's, which concerns log ", "times from ",
+        Stamp(ToTime(skew.start_time())), " to ", Stamp(ToTime(skew.end_time()))));
+    if (answer_.clock_skews_size() < kListMax) *answer_.add_clock_skews() = skew;
+  }
+  if (worst != 0) AddFinding(ClockSkewFinding(host.host, absl::Seconds(worst)));
+}
+
 void Assessment::AddExceptions(const v1::ExceptionCounts& counts) {
   v1::ExceptionCounts& sum = *answer_.mutable_exceptions();
   sum.set_cut_sessions(sum.cut_sessions() + counts.cut_sessions());
@@ -243,6 +302,7 @@ void Assessment::AddExceptions(const v1::ExceptionCounts& counts) {
   sum.set_unrecognized_lines(sum.unrecognized_lines() + counts.unrecognized_lines());
   sum.set_foreign_host_lines(sum.foreign_host_lines() + counts.foreign_host_lines());
   sum.set_folded_sessions(sum.folded_sessions() + counts.folded_sessions());
+  sum.set_suppressed_lines(sum.suppressed_lines() + counts.suppressed_lines());
 }
 
 void Assessment::ExplainExceptions() {
@@ -256,6 +316,8 @@ void Assessment::ExplainExceptions() {
       {sum.oversized_lines(), "lines were longer than the agent's limit"},
       {sum.unrecognized_lines(), "lines of a mail server were not understood"},
       {sum.foreign_host_lines(), "lines of other hosts were in the logs and are not counted"},
+      {sum.suppressed_lines(),
+       "lines were lost by a logger, as it says, before they could be read"},
       {sum.folded_sessions(), "sessions have their labels folded into \"other\""},
   };
   for (const auto& [count, meaning] : explained) {
@@ -266,6 +328,10 @@ void Assessment::ExplainExceptions() {
 v1::Completeness Assessment::Finish(bool any_host, bool all) && {
   AddExceptions({});  // All fields present, also without a host.
   ExplainExceptions();
+  if (options_.counts_since > window_.start) {
+    Reason(absl::StrCat("counts before ", Stamp(options_.counts_since),
+                        " were removed by retention, or are kept by day only"));
+  }
   if (any_host && expected_ == 0) Reason("no host was known in this window");
   if (!any_host && all) Reason("no host is known");
 

@@ -5,12 +5,12 @@
 // when the end of the log was reached later than that: the rest of an old
 // log's last hour holds nothing.  In the window in which a host begins, each of
 // its logs begins with the first line read of it: nothing tells that there was
-// more.
+// more.  A day that was dropped to be read again may be read from any log.
 //
 // A host is expected from the earlier of its registration and its first line
-// until it is retired, and must be read up to the needed end: the end of the
-// window, or `lag_max` ago when the window is still open.  Each expected host
-// is one of three:
+// until it is retired, anew when it comes back, and must be read up to the
+// needed end: the end of the window, or `lag_max` ago when the window is still
+// open.  Each expected host is one of three:
 //
 //   reporting  each of its logs is covered at the needed end, or its end was
 //              reached at a wall-clock time after that; at least one log is known
@@ -44,6 +44,9 @@ struct CompletenessOptions {
   absl::Duration lag_max = absl::Seconds(60);
   absl::Duration silent_after = absl::Seconds(60);
   absl::Duration open_max = absl::Hours(1);
+
+  // Counts that the answer would need are gone before this time.
+  absl::Time counts_since = absl::InfinitePast();
 };
 
 // The completeness of an answer over `window` from `hosts`, which are what the

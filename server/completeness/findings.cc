@@ -1,5 +1,6 @@
 #include "server/completeness/findings.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,40 @@ v1::HostFinding Finding(const std::string& host, const char* name, std::string a
   finding.set_finding(name);
   finding.set_advice(std::move(advice));
   return finding;
+}
+
+constexpr char kCiphersNotLogged[] = "CIPHERS_NOT_LOGGED";
+
+constexpr int kLevelUnknown = -1;
+
+v1::HostFinding TlsNotLogged(const std::string& host, int level) {
+  std::string advice =
+      "Sessions ended, but no line shows TLS or its absence: set smtpd_tls_loglevel = 1 in "
+      "Postfix's main.cf.";
+  if (level == 0) {
+    advice = absl::StrCat("smtpd_tls_loglevel is 0 on ", host,
+                          ": TLS unknown, every session looks like plaintext; set it to 1.");
+  } else if (level > 0) {
+    advice = absl::StrCat("Sessions ended and no line shows TLS, although smtpd_tls_loglevel is ",
+                          level, " on ", host, " now: nobody used TLS, or it was set later.");
+  }
+  return Finding(host, "TLS_NOT_LOGGED", std::move(advice));
+}
+
+v1::HostFinding CiphersNotLogged(const std::string& host, int level,
+                                 const google::protobuf::Timestamp& until) {
+  if (level == 0) return TlsLogLevelFinding(host);
+  std::string advice =
+      absl::StrCat("Sessions of ", host, " used TLS and no line tells protocol and cipher: ");
+  if (level < 0) {
+    absl::StrAppend(&advice, "set smtpd_tls_loglevel = 1 in Postfix's main.cf.");
+  } else {
+    absl::StrAppend(&advice, "smtpd_tls_loglevel was 0 up to ",
+                    absl::FormatTime("%Y-%m-%dT%H:%MZ", absl::FromUnixSeconds(until.seconds()),
+                                     absl::UTCTimeZone()),
+                    " and is ", level, " now: nothing more is to be done.");
+  }
+  return Finding(host, kCiphersNotLogged, std::move(advice));
 }
 
 }  // namespace
@@ -32,25 +67,61 @@ v1::HostFinding LaggingFinding(const std::string& host) {
                  "`mxtally-agent status` on the host when it does not.");
 }
 
+v1::HostFinding NeverReportedFinding(const std::string& host) {
+  return Finding(host, "NEVER_REPORTED",
+                 "The host is in the list of expected hosts and no agent has come from it: install "
+                 "one there, or take the name out of the list.");
+}
+
 v1::HostFinding ClockSkewFinding(const std::string& host, absl::Duration ahead) {
-  return Finding(host, "CLOCK_SKEW",
-                 absl::StrCat("The log holds stamps ", absl::FormatDuration(ahead),
-                              " ahead of the server's clock: check both clocks and the agent's "
-                              "--time-zone."));
+  const bool behind = ahead < absl::ZeroDuration();
+  return Finding(
+      host, "CLOCK_SKEW",
+      absl::StrCat("The clock of the host, or the stamps in its log, are ",
+                   absl::FormatDuration(absl::Trunc(absl::AbsDuration(ahead), absl::Seconds(1))),
+                   behind ? " behind" : " ahead of",
+                   " the server's clock: check the time service of both machines and the agent's "
+                   "--time-zone.  Sessions count under the hours that the log says."));
+}
+
+v1::HostFinding TlsLogLevelFinding(const std::string& host) {
+  return Finding(host, kCiphersNotLogged,
+                 absl::StrCat("smtpd_tls_loglevel is 0 on ", host,
+                              ": ciphers unknown; set it to 1 (postconf -e smtpd_tls_loglevel=1 && "
+                              "postfix reload)."));
+}
+
+v1::HostFinding LogElsewhereFinding(const std::string& host, const std::string& path) {
+  return Finding(
+      host, "LOG_ELSEWHERE",
+      absl::StrCat("Postfix on ", host, " writes its log to ", path,
+                   " (maillog_file), which the agent does not follow: add --log ", path, "."));
 }
 
 std::vector<v1::HostFinding> LogFindings(const HostCoverage& host) {
   std::vector<v1::HostFinding> findings;
-  if (host.ended_sessions > 0 && host.tls_lines == 0 && host.counter_lines == 0) {
-    findings.push_back(Finding(host.host, "TLS_NOT_LOGGED",
-                               "Sessions ended, but no line shows TLS or its absence: set "
-                               "smtpd_tls_loglevel = 1 in Postfix's main.cf."));
+  const int level = host.mta_config && host.mta_config->has_smtpd_tls_loglevel()
+                        ? host.mta_config->smtpd_tls_loglevel()
+                        : kLevelUnknown;
+  if (host.tls_not_logged) findings.push_back(TlsNotLogged(host.host, level));
+  const auto no_ciphers =
+      std::find_if(host.tls_logging_gaps.rbegin(), host.tls_logging_gaps.rend(),
+                   [](const v1::TlsLoggingGap& gap) { return gap.shows() == "NO_CIPHERS"; });
+  if (no_ciphers != host.tls_logging_gaps.rend()) {
+    findings.push_back(CiphersNotLogged(host.host, level, no_ciphers->end_time()));
   }
   if (const int64_t lines = host.exceptions.foreign_host_lines(); lines > 0) {
     findings.push_back(Finding(host.host, "FOREIGN_HOST",
                                absl::StrCat(lines,
                                             " lines of the log belong to other hosts and "
                                             "are not counted: run an agent on those hosts.")));
+  }
+  if (const int64_t lines = host.exceptions.suppressed_lines(); lines > 0) {
+    findings.push_back(Finding(
+        host.host, "SUPPRESSED_LINES",
+        absl::StrCat("The logger says that it lost ", lines,
+                     " lines: raise its limit, in rsyslog imjournal's ratelimit.burst or "
+                     "imuxsock's SysSock.RateLimit.Burst, in journald.conf RateLimitBurst.")));
   }
   return findings;
 }

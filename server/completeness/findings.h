@@ -18,11 +18,21 @@ v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen);
 // Heard of, but not read far enough.
 v1::HostFinding LaggingFinding(const std::string& host);
 
-// The log holds stamps `ahead` of now.
+// Named as expected, and no agent has come.
+v1::HostFinding NeverReportedFinding(const std::string& host);
+
+// The host's clock, or the stamps in its log, are `ahead` of the server's clock.
 v1::HostFinding ClockSkewFinding(const std::string& host, absl::Duration ahead);
 
+// smtpd_tls_loglevel is 0, whatever the log has shown so far.
+v1::HostFinding TlsLogLevelFinding(const std::string& host);
+
+// Postfix writes to `path`, which is not among the logs that are read.
+v1::HostFinding LogElsewhereFinding(const std::string& host, const std::string& path);
+
 // What the lines of the host's logs show: TLS_NOT_LOGGED when sessions ended
-// with neither TLS lines nor counters, FOREIGN_HOST.
+// with neither TLS lines nor counters, CIPHERS_NOT_LOGGED when sessions used TLS
+// of which no line tells more, FOREIGN_HOST, SUPPRESSED_LINES.
 std::vector<v1::HostFinding> LogFindings(const HostCoverage& host);
 
 }  // namespace mxtally

@@ -2,33 +2,91 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "server/fleet/host_list.h"
 
 namespace mxtally {
 
 FleetService::FleetService(const Store& store, FleetServiceOptions options)
-    : store_(store),
-      now_(std::move(options.now)),
-      connected_(std::move(options.connected)),
-      certificate_expires_(std::move(options.certificate_expires)),
-      pool_(options.pool) {}
+    : store_(store), options_(std::move(options)), pool_(options_.pool) {}
 
 grpc::ServerUnaryReactor* FleetService::ListHosts(grpc::CallbackServerContext* context,
                                                   const v1::ListHostsRequest* request,
                                                   v1::ListHostsResponse* response) {
   return pool_.Run(context, [this, request, response](const QueryGuard& guard) -> absl::Status {
     absl::StatusOr<v1::ListHostsResponse> answer =
-        AnswerListHosts(store_, *request, now_(), connected_, guard);
+        AnswerListHosts(store_, *request, options_.now(), options_.connected, guard);
     if (!answer.ok()) return answer.status();
     *response = *std::move(answer);
-    for (v1::Host& host : *response->mutable_hosts()) {
-      if (const std::optional<absl::Time> expires = certificate_expires_(host.host())) {
-        host.mutable_certificate_expiry_time()->set_seconds(absl::ToUnixSeconds(*expires));
-      }
-    }
+    for (v1::Host& host : *response->mutable_hosts()) AddCertificateExpiry(host);
     return absl::OkStatus();
   });
+}
+
+grpc::ServerUnaryReactor* FleetService::GetHost(grpc::CallbackServerContext* context,
+                                                const v1::GetHostRequest* request,
+                                                v1::GetHostResponse* response) {
+  return pool_.Run(context, [this, request, response](const QueryGuard& guard) -> absl::Status {
+    absl::StatusOr<v1::GetHostResponse> answer =
+        AnswerGetHost(store_, *request, options_.now(), options_.connected, guard);
+    if (!answer.ok()) return answer.status();
+    *response = *std::move(answer);
+    AddCertificateExpiry(*response->mutable_host());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* FleetService::RetireHost(grpc::CallbackServerContext* context,
+                                                   const v1::RetireHostRequest* request,
+                                                   v1::RetireHostResponse* response) {
+  return pool_.Run(context, [this, request, response](const QueryGuard&) -> absl::Status {
+    absl::StatusOr<v1::RetireHostResponse> answer = Retire(*request);
+    if (!answer.ok()) return answer.status();
+    *response = *std::move(answer);
+    return absl::OkStatus();
+  });
+}
+
+void FleetService::AddCertificateExpiry(v1::Host& host) const {
+  if (const std::optional<absl::Time> expires = options_.certificate_expires(host.host())) {
+    host.mutable_certificate_expiry_time()->set_seconds(absl::ToUnixSeconds(*expires));
+  }
+}
+
+absl::StatusOr<v1::RetireHostResponse> FleetService::Retire(
+    const v1::RetireHostRequest& request) const {
+  const std::string host = absl::AsciiStrToLower(request.host());
+  if (host.empty()) return absl::InvalidArgumentError("host: expected the name of a host");
+  const absl::Time now = options_.now();
+  absl::Time time = now;
+  if (request.has_retired_time()) {
+    time = absl::FromUnixSeconds(request.retired_time().seconds()) +
+           absl::Nanoseconds(request.retired_time().nanos());
+  }
+  if (time > now) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("retired_time: expected a time up to now, found ",
+                     absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone())));
+  }
+  if (options_.listed(host)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "host ", host, " is in the list of --expected-hosts: take it out there first"));
+  }
+  if (options_.connected(host)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the agent of host ", host, " is connected: stop it first"));
+  }
+  const absl::StatusOr<absl::Time> retired = options_.retire(host, time);
+  if (!retired.ok()) return retired.status();
+  v1::RetireHostResponse response;
+  const int64_t seconds = absl::ToUnixSeconds(*retired);
+  response.mutable_retired_time()->set_seconds(seconds);
+  response.mutable_retired_time()->set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(*retired - absl::FromUnixSeconds(seconds))));
+  return response;
 }
 
 }  // namespace mxtally

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mxtally/v1/fleet.grpc.pb.h"
@@ -25,6 +27,12 @@ struct FleetServiceOptions {
   // without one.  Called from any thread.
   std::function<std::optional<absl::Time>(const std::string&)> certificate_expires =
       [](const std::string&) { return std::nullopt; };
+  // Whether the host is in the list of expected hosts.  Called from any thread.
+  std::function<bool(const std::string&)> listed = [](const std::string&) { return false; };
+
+  // Store::RetireHost, on the thread that writes.  Called from any thread.
+  std::function<absl::StatusOr<absl::Time>(const std::string& host, absl::Time time)> retire =
+      [](const std::string&, absl::Time) { return absl::UnimplementedError("read only"); };
 
   // Workers, waiting calls and the time that a query may take.
   QueryPoolOptions pool = {};
@@ -42,11 +50,20 @@ class FleetService final : public v1::FleetService::CallbackService {
                                       const v1::ListHostsRequest* request,
                                       v1::ListHostsResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetHost(grpc::CallbackServerContext* context,
+                                    const v1::GetHostRequest* request,
+                                    v1::GetHostResponse* response) override;
+
+  grpc::ServerUnaryReactor* RetireHost(grpc::CallbackServerContext* context,
+                                       const v1::RetireHostRequest* request,
+                                       v1::RetireHostResponse* response) override;
+
  private:
+  absl::StatusOr<v1::RetireHostResponse> Retire(const v1::RetireHostRequest& request) const;
+  void AddCertificateExpiry(v1::Host& host) const;
+
   const Store& store_;
-  const std::function<absl::Time()> now_;
-  const std::function<bool(const std::string&)> connected_;
-  const std::function<std::optional<absl::Time>(const std::string&)> certificate_expires_;
+  const FleetServiceOptions options_;
   QueryPool pool_;
 };
 

@@ -1,4 +1,4 @@
-// Answers one ListHosts request.
+// Answers ListHosts and GetHost requests.
 
 #ifndef MXTALLY_SERVER_FLEET_HOST_LIST_H_
 #define MXTALLY_SERVER_FLEET_HOST_LIST_H_
@@ -13,16 +13,27 @@
 
 namespace mxtally {
 
-// Safe to call from any thread.  `guard` stops it.
+// Whether the stream of a host's agent is open.
+using IsConnected = std::function<bool(const std::string&)>;
+
+// Safe to call from any thread.  `guard` stops them.
 //
 // A host is silent when it was not heard of for a minute, and read up to now
 // when its watermark is at most a minute old.  What its log shows (such as
-// TLS_NOT_LOGGED) is judged by the last 24 hours.
+// TLS_NOT_LOGGED) is judged by the last 24 hours.  Retired hosts are listed, but
+// not expected.
 //   INVALID_ARGUMENT  too many names
 // and the errors of `guard` and `store`.
-absl::StatusOr<v1::ListHostsResponse> AnswerListHosts(
-    const Store& store, const v1::ListHostsRequest& request, absl::Time now,
-    const std::function<bool(const std::string&)>& connected, const QueryGuard& guard);
+absl::StatusOr<v1::ListHostsResponse> AnswerListHosts(const Store& store,
+                                                      const v1::ListHostsRequest& request,
+                                                      absl::Time now, const IsConnected& connected,
+                                                      const QueryGuard& guard);
+
+//   NOT_FOUND  no host of that name
+absl::StatusOr<v1::GetHostResponse> AnswerGetHost(const Store& store,
+                                                  const v1::GetHostRequest& request, absl::Time now,
+                                                  const IsConnected& connected,
+                                                  const QueryGuard& guard);
 
 }  // namespace mxtally
 

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/ingest/agent_quotas.h"
 #include "server/ingest/writer.h"
@@ -57,6 +58,9 @@ struct IngestOptions {
   // Longest life of a stream, shortened by up to a tenth so that streams opened
   // together do not end together.
   absl::Duration stream_age_max = absl::Hours(1);
+
+  // The clock that agents' clocks are compared with.
+  std::function<absl::Time()> now = absl::Now;
 
   // Longest wait for the hello.
   absl::Duration hello_wait_max = absl::Seconds(30);

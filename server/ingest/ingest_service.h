@@ -41,6 +41,9 @@ class IngestService final
   // committed and acknowledged.  Returns whether all ended within `timeout`.
   bool Drain(absl::Duration timeout);
 
+  // As Writer::Perform.
+  void Perform(const std::function<void(Store&)>& work) { writer_.Perform(work); }
+
   const ConnectedHosts& connected() const;
   int64_t stream_count() const;
   int64_t queue_bytes() const;

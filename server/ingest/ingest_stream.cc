@@ -211,8 +211,10 @@ absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   MutexLock lock(mutex_);
   if (phase_ != Phase::kHello) return absl::OkStatus();
   phase_ = Phase::kOpening;
-  shared_.writer.Open(shared_from_this(),
-                      {.host = host_, .agent_version = agent_version_, .mta = "", .logs = {}});
+  HostSighting sighting{.host = host_, .agent_version = agent_version_};
+  sighting.clock_ahead = ClockAhead(hello);
+  sighting.source_kind = hello.source_kind();
+  shared_.writer.Open(shared_from_this(), std::move(sighting));
   return absl::OkStatus();
 }
 
@@ -280,6 +282,8 @@ absl::Status IngestStream::TakeStatus(const v1::AgentStatus& status, int64_t byt
                         .agent_version = agent_version_,
                         .mta = status.mta(),
                         .logs = {status.logs().begin(), status.logs().end()}};
+  sighting.clock_ahead = ClockAhead(status);
+  if (status.has_mta_config()) sighting.mta_config = status.mta_config();
   const absl::Status within_quota = Charge(bytes, 0);
   MutexLock lock(mutex_);
   if (phase_ != Phase::kOpen) return absl::OkStatus();
@@ -338,6 +342,9 @@ void IngestStream::OnOpened(absl::StatusOr<std::vector<v1::StoredCut>> cuts) {
       welcome_->set_batch_bytes_max(shared_.options.batch_bytes_max);
       welcome_->set_keepalive_ms_min(absl::ToInt64Milliseconds(shared_.options.keepalive_min));
       phase_ = Phase::kOpen;
+    } else if (absl::IsFailedPrecondition(cuts.status())) {
+      retry_delay_ = WithJitter(shared_.options.refusal_delay);
+      EndLocked(cuts.status());
     } else {
       retry_delay_ = WithJitter(shared_.options.retry_delay);
       EndLocked(absl::UnavailableError("the store cannot be read"));

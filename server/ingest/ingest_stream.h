@@ -113,6 +113,13 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   absl::Status TakeHello(const v1::AgentHello& hello);
   absl::Status TakeBatch(Request request);
   absl::Status TakeStatus(const v1::AgentStatus& status, int64_t bytes);
+  // By how much the clock of the agent that sent `message` now is ahead.
+  template <typename Message>
+  std::optional<absl::Duration> ClockAhead(const Message& message) const {
+    if (!message.has_wall_time()) return std::nullopt;
+    return absl::FromUnixSeconds(message.wall_time().seconds()) +
+           absl::Nanoseconds(message.wall_time().nanos()) - shared_.options.now();
+  }
   // Takes the records that fail out of the batch, in both forms.
   std::vector<v1::RejectedSession> RemoveRejected(v1::SessionBatch& batch, Writer::Batch& work);
 

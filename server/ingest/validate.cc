@@ -205,6 +205,8 @@ void CheckCounts(const v1::HourCounts& counts, Checker& check) {
   check.NotNegative("counts.lines.tls_lines", lines.tls_lines());
   check.NotNegative("counts.lines.counter_lines", lines.counter_lines());
   check.NotNegative("counts.lines.sessions", lines.sessions());
+  check.NotNegative("counts.lines.suppressed", lines.suppressed());
+  check.NotNegative("counts.lines.tls_unlogged_sessions", lines.tls_unlogged_sessions());
 }
 
 }  // namespace
@@ -270,12 +272,16 @@ absl::Status CheckHello(const v1::AgentHello& hello) {
   check.Text("hello.agent_version", hello.agent_version(), 64);
   check.AtMost("hello.logs", hello.logs_size(), 256);
   for (const std::string& log : hello.logs()) CheckLogName("hello.logs", log, check);
+  check.Time("hello.wall_time", hello.wall_time());
   return check.TakeStatus();
 }
 
 absl::Status CheckStatus(const v1::AgentStatus& status) {
   Checker check;
   check.Text("status.mta", status.mta(), 64);
+  check.Time("status.wall_time", status.wall_time());
+  check.Text("status.mta_config.mail_version", status.mta_config().mail_version(), 64);
+  check.Text("status.mta_config.maillog_file", status.mta_config().maillog_file(), 1024);
   check.AtMost("status.logs", status.logs_size(), 256);
   for (const v1::LogStatus& log : status.logs()) {
     if (check.failed()) break;

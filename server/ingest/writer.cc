@@ -39,6 +39,17 @@ void Add(BatchOutcome& sum, const BatchOutcome& outcome) {
   sum.folded += outcome.folded;
 }
 
+std::string SourceName(v1::SourceKind kind) {
+  switch (kind) {
+    case v1::SOURCE_KIND_FILES:
+      return "log files";
+    case v1::SOURCE_KIND_JOURNAL:
+      return "the journal";
+    default:
+      return absl::StrCat("a source of kind ", static_cast<int>(kind));
+  }
+}
+
 // Lets the newer word on each log stand.
 void MergeLogs(const std::vector<v1::LogStatus>& from, std::vector<v1::LogStatus>& into) {
   for (const v1::LogStatus& log : from) {
@@ -85,6 +96,12 @@ void Writer::Note(ClientPtr client, HostSighting sighting, int64_t bytes) {
 
 void Writer::Flush(ClientPtr client) { Submit({std::move(client), FlushWork{}}, 0); }
 
+void Writer::Perform(const std::function<void(Store&)>& work) {
+  std::promise<void> done;
+  Submit({nullptr, PerformWork{&work, &done}}, 0);
+  done.get_future().wait();
+}
+
 void Writer::Submit(Job job, int64_t bytes) {
   {
     MutexLock lock(mutex_);
@@ -119,7 +136,10 @@ std::pair<absl::Status, absl::Time> Writer::last_write() const {
 }
 
 void Writer::Run() {
-  while (const std::optional<Jobs> jobs = TakeGroup()) Do(*jobs);
+  while (const std::optional<Jobs> jobs = TakeGroup()) {
+    Do(*jobs);
+    MaintainIfDue();
+  }
   Touch();
 }
 
@@ -128,9 +148,8 @@ std::optional<Writer::Jobs> Writer::TakeGroup() {
   while (queue_.empty()) {
     if (stopping_) return std::nullopt;
     busy_since_.reset();
-    if (sightings_.empty()) {
-      changed_.wait(mutex_);
-    } else if (changed_.wait_until(mutex_, touch_due_) == std::cv_status::timeout) {
+    const auto due = sightings_.empty() ? maintain_due_ : std::min(touch_due_, maintain_due_);
+    if (changed_.wait_until(mutex_, due) == std::cv_status::timeout) {
       busy_since_ = std::chrono::steady_clock::now();
       return Jobs();
     }
@@ -165,12 +184,18 @@ void Writer::Do(const Jobs& jobs) {
       job.client->OnNoted(note->bytes);
     }
     if (std::holds_alternative<FlushWork>(job.work)) flush = true;
+    if (std::holds_alternative<PerformWork>(job.work)) flush = true;
   }
   if (flush || TouchIsDue()) Touch();
 
   for (const Job& job : jobs) {
     if (const auto* open = std::get_if<OpenWork>(&job.work)) {
-      job.client->OnOpened(store_.StoredCuts(open->sighting.host));
+      const absl::Status source = CheckSource(open->sighting);
+      job.client->OnOpened(source.ok() ? store_.StoredCuts(open->sighting.host) : source);
+    }
+    if (const auto* perform = std::get_if<PerformWork>(&job.work)) {
+      (*perform->work)(store_);
+      perform->done->set_value();
     }
     if (std::holds_alternative<FlushWork>(job.work)) job.client->OnFlushed();
   }
@@ -251,7 +276,37 @@ void Writer::Collect(const HostSighting& sighting) {
   known.host = sighting.host;
   if (!sighting.agent_version.empty()) known.agent_version = sighting.agent_version;
   if (!sighting.mta.empty()) known.mta = sighting.mta;
+  if (sighting.clock_ahead) known.clock_ahead = sighting.clock_ahead;
+  if (known.source_kind == v1::SOURCE_KIND_UNSPECIFIED) known.source_kind = sighting.source_kind;
+  if (sighting.mta_config) known.mta_config = sighting.mta_config;
   MergeLogs(sighting.logs, known.logs);
+}
+
+absl::Status Writer::CheckSource(const HostSighting& sighting) {
+  if (sighting.source_kind == v1::SOURCE_KIND_UNSPECIFIED) return absl::OkStatus();
+  absl::StatusOr<v1::SourceKind> kind = store_.SourceKindOf(sighting.host);
+  if (kind.ok() && *kind == v1::SOURCE_KIND_UNSPECIFIED) {
+    Touch();  // So that it is known to the next one.
+    kind = store_.SourceKindOf(sighting.host);
+  }
+  if (!kind.ok()) return kind.status();
+  if (*kind == v1::SOURCE_KIND_UNSPECIFIED || *kind == sighting.source_kind) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "host ", sighting.host, " is read from ", SourceName(*kind), ", and this agent reads ",
+      SourceName(sighting.source_kind), ": its sessions would be counted twice.  To switch, stop ",
+      "the agent, retire the host (FleetService.RetireHost), and start the agent again"));
+}
+
+void Writer::MaintainIfDue() {
+  const auto start = std::chrono::steady_clock::now();
+  if (start < maintain_due_) return;
+  const absl::StatusOr<bool> more = store_.Maintain(options_.maintain_budget);
+  if (!more.ok()) Report(more.status());
+  const auto end = std::chrono::steady_clock::now();
+  maintain_due_ = more.ok() && *more ? end + 9 * (end - start)
+                                     : end + absl::ToChronoNanoseconds(options_.maintain_interval);
 }
 
 bool Writer::TouchIsDue() const {

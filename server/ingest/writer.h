@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,12 @@ struct WriterOptions {
   // Shortest time between two writes of life signs.  Larger: fewer
   // transactions, and `last seen` is older by as much.
   absl::Duration touch_interval = absl::Seconds(1);
+
+  // Retention is applied in bites of about this long, between two groups; after
+  // one that left more to do, nine times as long is left to agents.  When
+  // nothing is left to do, it is asked for again after the interval.
+  absl::Duration maintain_budget = absl::Milliseconds(20);
+  absl::Duration maintain_interval = absl::Minutes(1);
 
   // For tests: runs on the writer's thread between a commit and its
   // acknowledgements.
@@ -105,6 +112,10 @@ class Writer {
   void Note(ClientPtr client, HostSighting sighting, int64_t bytes);
   void Flush(ClientPtr client);
 
+  // Runs `work` on the writer's thread, after everything that is queued, and
+  // waits for it.  Not to be called from there.
+  void Perform(const std::function<void(Store&)>& work);
+
   // Whether another message may be read.  If not, `client` gets one OnRoom()
   // when it may.
   bool HasRoom(const ClientPtr& client);
@@ -129,17 +140,22 @@ class Writer {
     int64_t bytes = 0;
   };
   struct FlushWork {};
+  // Both live until it is done.
+  struct PerformWork {
+    const std::function<void(Store&)>* work = nullptr;
+    std::promise<void>* done = nullptr;
+  };
   struct Job {
     ClientPtr client;
-    std::variant<OpenWork, Batch, NoteWork, FlushWork> work;
+    std::variant<OpenWork, Batch, NoteWork, FlushWork, PerformWork> work;
   };
   using Jobs = std::vector<Job>;
   using Batches = std::vector<const Job*>;
 
   void Submit(Job job, int64_t bytes);
   void Run();
-  // Waits for work and takes a group of it.  Empty when only life signs are
-  // due; nullopt at the end.
+  // Waits for work and takes a group of it.  Empty when only life signs or
+  // maintenance are due; nullopt at the end.
   std::optional<Jobs> TakeGroup();
   void Do(const Jobs& jobs);
   void CommitBatches(const Batches& batches);
@@ -152,6 +168,9 @@ class Writer {
   void Collect(const HostSighting& sighting);
   bool TouchIsDue() const;
   void Touch();
+  // Refuses an agent that reads another kind of source than its host's.
+  absl::Status CheckSource(const HostSighting& sighting);
+  void MaintainIfDue();
   // Bytes that are no longer queued.
   void Release(int64_t bytes);
   // Remembers and reports how a write ended.
@@ -176,6 +195,7 @@ class Writer {
   // The writer's thread only: life signs not yet written, one per host.
   absl::flat_hash_map<std::string, HostSighting> sightings_;
   std::chrono::steady_clock::time_point touch_due_;
+  std::chrono::steady_clock::time_point maintain_due_ = std::chrono::steady_clock::now();
 
   std::thread thread_;  // Last, so that it starts when all else is there.
 };

@@ -132,13 +132,18 @@ IngestOptions IngestOptionsOf(const ServerOptions& options, Authority& authority
   return ingest;
 }
 
-FleetServiceOptions FleetOptionsOf(const IngestService& ingest) {
+FleetServiceOptions FleetOptionsOf(IngestService& ingest) {
   FleetServiceOptions fleet;
   fleet.connected = [&ingest](const std::string& host) {
     return ingest.connected().Contains(host);
   };
   fleet.certificate_expires = [&ingest](const std::string& host) {
     return ingest.connected().CertificateExpires(host);
+  };
+  fleet.retire = [&ingest](const std::string& host, absl::Time time) {
+    absl::StatusOr<absl::Time> retired = absl::UnknownError("not done");
+    ingest.Perform([&](Store& store) { retired = store.RetireHost(host, time); });
+    return retired;
   };
   return fleet;
 }

@@ -46,6 +46,25 @@ absl::StatusOr<std::vector<StatsResult>> QueryPieces(const Store& store,
   return results;
 }
 
+bool IsDayStart(absl::Time time) {
+  return (time - absl::UnixEpoch()) % absl::Hours(24) == absl::ZeroDuration();
+}
+
+// From when on all counts that the answer needs are there.
+absl::Time CountsSince(const KeptSince& kept, const TlsStatsQuestion& question) {
+  const Interval& window = question.window;
+  const absl::Duration bucket = question.query.bucket;
+  const bool zone_fits =
+      bucket == absl::ZeroDuration() ||
+      std::all_of(question.pieces.begin(), question.pieces.end(), [](const ZonePiece& piece) {
+        return piece.offset % absl::Hours(24) == absl::ZeroDuration();
+      });
+  const bool days_fit = bucket % absl::Hours(24) == absl::ZeroDuration() && zone_fits &&
+                        (window.start >= kept.hours || IsDayStart(window.start)) &&
+                        (window.end >= kept.hours || IsDayStart(window.end));
+  return days_fit ? kept.days : kept.hours;
+}
+
 // Orders the rows and puts the first of them into `response`.
 void AddRows(const TlsStatsQuestion& question, std::vector<Row> rows,
              v1::GetTlsStatsResponse& response) {
@@ -121,8 +140,10 @@ absl::StatusOr<v1::GetTlsStatsResponse> AnswerTlsStats(const Store& store,
   absl::StatusOr<std::vector<HostCoverage>> coverage = store.QueryCoverage(
       question->query.hosts, question->window.start, question->window.end, guard);
   if (!coverage.ok()) return coverage.status();
+  CompletenessOptions completeness;
+  completeness.counts_since = CountsSince(store.kept_since(), *question);
   *response.mutable_completeness() =
-      CompletenessOf(*coverage, question->query.hosts, question->window, now);
+      CompletenessOf(*coverage, question->query.hosts, question->window, now, completeness);
 
   absl::StatusOr<std::vector<StatsResult>> results = QueryPieces(store, *question, guard);
   if (!results.ok()) return results.status();

@@ -10,7 +10,8 @@ namespace mxtally::sqlite {
 
 namespace {
 
-// A log whose last line is at most this old is one that is being written.
+// A log whose last line is at most this old is one that is being written,
+// whoever reads it.
 constexpr int64_t kLiveNanos = kNanosPerHour;
 
 // Stamp of the first line of a batch that may begin anywhere.
@@ -49,17 +50,13 @@ std::vector<Interval> Without(const std::vector<Interval>& intervals, Interval g
 
 }  // namespace
 
-std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch,
-                                     std::optional<int64_t> followed_since_ns) {
+std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch) {
   if (!batch.end().has_log_time()) return {};
   Interval read;
   read.end_ns = NanosOf(batch.end().log_time());
   read.start_ns = FirstLine(batch, read.end_ns);
   // A clock that was set back: what lies between was not read by this batch.
   read.start_ns = std::min(read.start_ns, read.end_ns);
-  if (followed_since_ns && read.start_ns < *followed_since_ns && *followed_since_ns < read.end_ns) {
-    read.start_ns = *followed_since_ns;
-  }
   std::vector<Interval> covered = {read};
   for (const v1::Gap& gap : batch.gaps()) covered = Without(covered, GapInterval(gap));
   return covered;
@@ -67,7 +64,7 @@ std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch,
 
 std::optional<Interval> CoveredByWatermark(std::optional<int64_t> log_end_ns,
                                            std::optional<int64_t> followed_since_ns,
-                                           int64_t caught_up_ns) {
+                                           int64_t caught_up_ns, bool once) {
   const int64_t last_ns = log_end_ns.value_or(caught_up_ns);
   if (last_ns > caught_up_ns) return std::nullopt;
   if (followed_since_ns) {
@@ -75,7 +72,7 @@ std::optional<Interval> CoveredByWatermark(std::optional<int64_t> log_end_ns,
     if (from_ns > caught_up_ns) return std::nullopt;
     return Interval{from_ns, caught_up_ns};
   }
-  if (caught_up_ns - last_ns < kLiveNanos) return Interval{last_ns, caught_up_ns};
+  if (!once || caught_up_ns - last_ns < kLiveNanos) return Interval{last_ns, caught_up_ns};
   return Interval{caught_up_ns, caught_up_ns};
 }
 
@@ -101,6 +98,23 @@ void CoverageTable::Add(int64_t host_id, int64_t log_id, Interval interval) {
   select_.Reset();
   for (const int64_t start_ns : met) remove_.Run(host_id, log_id, start_ns);
   insert_.Run(host_id, log_id, joined.start_ns, joined.end_ns);
+}
+
+void CoverageTable::Remove(int64_t host_id, int64_t log_id, Interval interval) {
+  std::vector<Interval> met;
+  for (select_.Query(host_id, log_id, interval.end_ns); select_.Step();) {
+    const Interval other = {select_.Int(0), select_.Int(1)};
+    if (other.end_ns <= interval.start_ns) break;
+    met.push_back(other);
+  }
+  select_.Reset();
+  for (const Interval& other : met) {
+    remove_.Run(host_id, log_id, other.start_ns);
+    for (const Interval& rest : Without({other}, interval)) {
+      if (rest.start_ns == rest.end_ns) continue;
+      insert_.Run(host_id, log_id, rest.start_ns, rest.end_ns);
+    }
+  }
 }
 
 }  // namespace mxtally::sqlite

@@ -38,16 +38,15 @@ struct Interval {
   friend bool operator==(const Interval&, const Interval&) = default;
 };
 
-// What the lines of `batch` cover.  `followed_since_ns`: the watermark before
-// it, if the batch continues where the one before ended.
-std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch,
-                                     std::optional<int64_t> followed_since_ns);
+// What the lines of `batch` cover.
+std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch);
 
 // What reaching the end of the log at `caught_up_ns` covers.  `log_end_ns`:
-// stamp of the last line.
+// stamp of the last line.  `once`: nothing says that the log is still being
+// written, so an old last line is followed by nothing known.
 std::optional<Interval> CoveredByWatermark(std::optional<int64_t> log_end_ns,
                                            std::optional<int64_t> followed_since_ns,
-                                           int64_t caught_up_ns);
+                                           int64_t caught_up_ns, bool once);
 
 // Last line before a gap and first line after it.  A side that is not known
 // reaches to the end of time.
@@ -60,6 +59,8 @@ class CoverageTable {
 
   // Joins it with those it meets.
   void Add(int64_t host_id, int64_t log_id, Interval interval);
+  // Takes it out of those it meets.
+  void Remove(int64_t host_id, int64_t log_id, Interval interval);
 
  private:
   Connection& db_;

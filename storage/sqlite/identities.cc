@@ -25,6 +25,7 @@ int64_t HostIds::Intern(const std::string& name, absl::Time now) {
   } else {
     insert_.Run(name, absl::ToUnixNanos(now));
     id = db_.last_insert_rowid();
+    expect_.Run(id, absl::ToUnixNanos(now));
   }
   if (!db_.ok()) return 0;
   Bound(ids_, kHostsMax);

@@ -21,7 +21,7 @@ class HostIds {
  public:
   explicit HostIds(Connection& db) : db_(db) {}
 
-  // The host of that name, registered at `now` if it is new.
+  // The host of that name, registered and expected at `now` if it is new.
   int64_t Intern(const std::string& name, absl::Time now);
   void Forget() { ids_.clear(); }
 
@@ -30,6 +30,7 @@ class HostIds {
   Statement select_{db_, "SELECT host_id FROM host WHERE name = ?1"};
   Statement insert_{db_,
                     "INSERT INTO host (name, registered_ns, last_seen_ns) VALUES (?1, ?2, ?2)"};
+  Statement expect_{db_, "INSERT INTO expectation (host_id, start_ns) VALUES (?1, ?2)"};
   absl::flat_hash_map<std::string, int64_t> ids_;
 };
 

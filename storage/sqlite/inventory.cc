@@ -1,15 +1,18 @@
 #include "storage/sqlite/inventory.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "storage/sqlite/stats_query.h"
 #include "storage/sqlite/tiers.h"
 #include "storage/sqlite/times.h"
+#include "storage/sqlite/tls_logging.h"
 
 namespace mxtally::sqlite {
 
@@ -27,150 +30,307 @@ std::string GapReasonName(int reason) {
   return std::string(absl::StripPrefix(name, "GAP_REASON_"));
 }
 
-// Reads the coverage of one host after another.
+// As TlsLoggingGap has it.
+const char* ShowsName(int64_t shows) {
+  return shows == static_cast<int64_t>(TlsShown::kNothing) ? "NOTHING" : "NO_CIPHERS";
+}
+
+std::optional<v1::MtaConfig> ParseMtaConfig(std::string_view bytes) {
+  v1::MtaConfig config;
+  if (!config.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  return config;
+}
+
+// Reads coverage.  Each statement serves all hosts at once: run for one after
+// the other, they took most of the time of a fleet's query.  Of the counts only
+// rows with exceptions are read, which an index knows.
 class CoverageReader {
  public:
   CoverageReader(Connection& db, absl::Time start, absl::Time end)
       : db_(db),
         start_ns_(absl::ToUnixNanos(start)),
         end_ns_(absl::ToUnixNanos(end)),
-        split_(Split({FloorDivide(start_ns_, kNanosPerHour), -FloorDivide(-end_ns_, kNanosPerHour)},
-                     kHoursPerDay)) {}
+        hours_({FloorDivide(start_ns_, kNanosPerHour), -FloorDivide(-end_ns_, kNanosPerHour)}),
+        split_(Split(hours_, kHoursPerDay)) {}
 
-  HostCoverage Read(const KnownHost& known);
+  // `all`: `known` is all hosts.
+  std::vector<HostCoverage> Read(const std::vector<KnownHost>& known, bool all);
 
  private:
-  void AddHost(const KnownHost& known, HostCoverage& host);
-  void AddLogs(const KnownHost& known, HostCoverage& host);
-  void AddIntervals(int64_t host_id, int64_t log_id, HostCoverage::Log& log);
-  void AddGaps(int64_t host_id, int64_t log_id, HostCoverage& host);
-  void AddHostCounts(Statement& select, int64_t host_id, Range range, HostCoverage& host);
-  void AddLogCounts(Statement& select, int64_t host_id, int64_t log_id, Range range,
-                    HostCoverage& host);
+  // Numbers of hosts, both ends included: all of them, or one.
+  struct HostRange {
+    int64_t first;
+    int64_t last;
+  };
+
+  void ReadRange(HostRange range);
+  void ReadHosts(HostRange range);
+  void ReadExpectations(HostRange range);
+  void ReadLogs(HostRange range);
+  void ReadIntervals(HostRange range);
+  void ReadGaps(HostRange range);
+  void ReadTlsLogging(HostRange range);
+  void ReadClockSkews(HostRange range);
+  void ReadReopened(HostRange range);
+  void ReadHostCounts(HostRange range, Range periods, const char* table, const char* period);
+  void ReadLogCounts(HostRange range, Range periods, const char* table, const char* period);
+  // Whether the lines of the host's window tell TLS from plaintext anywhere.
+  bool TlsShows(int64_t host_id);
+
+  // nullptr: a host that came after the list of hosts was read.
+  HostCoverage* Find(int64_t host_id) {
+    const auto it = hosts_.find(host_id);
+    return it == hosts_.end() ? nullptr : it->second;
+  }
+  // The same for a log.
+  HostCoverage::Log* FindLog(int64_t host_id, int64_t log_id) {
+    const auto it = logs_.find({host_id, log_id});
+    return it == logs_.end() ? nullptr : &Find(host_id)->logs[it->second];
+  }
 
   Connection& db_;
   const int64_t start_ns_;
   const int64_t end_ns_;
+  const Range hours_;
   const SplitRange split_;
-
-  static constexpr char kHostColumns[] =
-      "SELECT total(sessions), total(folded), total(key_conflicts), total(rejected), "
-      "total(sealed) FROM ";
-  static constexpr char kLogColumns[] =
-      "SELECT total(cut_sessions), total(evicted_sessions), total(oversized), "
-      "total(unrecognized), total(foreign_host), total(tls_lines), total(counter_lines), "
-      "total(ended_sessions) FROM ";
-  Statement host_{db_,
-                  "SELECT registered_ns, retired_ns, last_seen_ns, (SELECT min(start_ns) FROM "
-                  "coverage c WHERE c.host_id = host.host_id) FROM host WHERE host_id = ?1"};
-  Statement logs_{db_,
-                  "SELECT log_id, name, caught_up_ns, oldest_open_ns FROM log WHERE host_id = ?1 "
-                  "ORDER BY name"};
-  Statement intervals_{db_,
-                       "SELECT start_ns, end_ns FROM coverage WHERE host_id = ?1 AND log_id = ?2 "
-                       "AND start_ns < ?4 AND end_ns >= ?3 ORDER BY start_ns"};
-  Statement gaps_{db_,
-                  "SELECT start_ns, end_ns, bytes_min, reason, l.name FROM gap JOIN log l "
-                  "USING (host_id, log_id) WHERE host_id = ?1 AND log_id = ?2 AND start_ns < ?4 "
-                  "AND end_ns >= ?3 ORDER BY start_ns"};
-  Statement host_hours_{
-      db_, absl::StrCat(kHostColumns, "host_hour WHERE host_id = ?1 AND hour >= ?2 AND hour < ?3")};
-  Statement host_days_{
-      db_, absl::StrCat(kHostColumns, "host_day WHERE host_id = ?1 AND day >= ?2 AND day < ?3")};
-  Statement log_hours_{
-      db_,
-      absl::StrCat(kLogColumns,
-                   "log_hour WHERE host_id = ?1 AND log_id = ?2 AND hour >= ?3 AND hour < ?4")};
-  Statement log_days_{
-      db_, absl::StrCat(kLogColumns,
-                        "log_day WHERE host_id = ?1 AND log_id = ?2 AND day >= ?3 AND day < ?4")};
+  absl::flat_hash_map<int64_t, HostCoverage*> hosts_;
+  absl::flat_hash_map<std::pair<int64_t, int64_t>, size_t> logs_;
+  absl::flat_hash_map<int64_t, int64_t> first_covered_;
 };
 
-HostCoverage CoverageReader::Read(const KnownHost& known) {
-  HostCoverage host;
-  host.host = known.name;
-  AddHost(known, host);
-  AddHostCounts(host_hours_, known.host_id, split_.before, host);
-  AddHostCounts(host_days_, known.host_id, split_.whole, host);
-  AddHostCounts(host_hours_, known.host_id, split_.after, host);
-  AddLogs(known, host);
-  return host;
+std::vector<HostCoverage> CoverageReader::Read(const std::vector<KnownHost>& known, bool all) {
+  std::vector<HostCoverage> coverage(known.size());
+  for (size_t i = 0; i < known.size(); ++i) {
+    coverage[i].host = known[i].name;
+    hosts_[known[i].host_id] = &coverage[i];
+  }
+  if (all) {
+    ReadRange({std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()});
+  } else {
+    for (const KnownHost& host : known) ReadRange({host.host_id, host.host_id});
+  }
+  return coverage;
 }
 
-void CoverageReader::AddHost(const KnownHost& known, HostCoverage& host) {
-  host_.Query(known.host_id);
-  if (!host_.Step()) return;
-  const int64_t registered_ns = host_.Int(0);
-  host.expected_from =
-      absl::FromUnixNanos(std::min(registered_ns, host_.OptionalInt(3).value_or(registered_ns)));
-  host.expected_until = OptionalTime(host_.OptionalInt(1));
-  host.last_seen = absl::FromUnixNanos(host_.Int(2));
-  host_.Reset();
+void CoverageReader::ReadRange(HostRange range) {
+  db_.CheckGuard();
+  if (!db_.ok()) return;
+  ReadHosts(range);
+  ReadExpectations(range);
+  ReadLogs(range);
+  ReadIntervals(range);
+  ReadGaps(range);
+  ReadTlsLogging(range);
+  ReadClockSkews(range);
+  ReadReopened(range);
+  for (const Range& edge : {split_.before, split_.after}) {
+    ReadHostCounts(range, edge, "host_hour", "hour");
+    ReadLogCounts(range, edge, "log_hour", "hour");
+  }
+  ReadHostCounts(range, split_.whole, "host_day", "day");
+  ReadLogCounts(range, split_.whole, "log_day", "day");
 }
 
-void CoverageReader::AddLogs(const KnownHost& known, HostCoverage& host) {
-  for (logs_.Query(known.host_id); logs_.Step();) {
-    const int64_t log_id = logs_.Int(0);
-    HostCoverage::Log& log = host.logs.emplace_back();
-    log.log = std::string(logs_.Text(1));
-    log.caught_up = OptionalTime(logs_.OptionalInt(2));
-    log.oldest_open = OptionalTime(logs_.OptionalInt(3));
-    AddIntervals(known.host_id, log_id, log);
-    AddGaps(known.host_id, log_id, host);
-    AddLogCounts(log_hours_, known.host_id, log_id, split_.before, host);
-    AddLogCounts(log_days_, known.host_id, log_id, split_.whole, host);
-    AddLogCounts(log_hours_, known.host_id, log_id, split_.after, host);
+void CoverageReader::ReadHosts(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, last_seen_ns, mta_config, "
+                   "(SELECT min(start_ns) FROM coverage c WHERE c.host_id = h.host_id), "
+                   "EXISTS (SELECT 1 FROM host_day d WHERE d.host_id = h.host_id AND d.day >= ?3 "
+                   "AND d.day < ?4 AND d.sessions > 0) OR "
+                   "EXISTS (SELECT 1 FROM host_hour r WHERE r.host_id = h.host_id AND r.hour >= ?5 "
+                   "AND r.hour < ?6 AND r.sessions > 0) OR "
+                   "EXISTS (SELECT 1 FROM host_hour r WHERE r.host_id = h.host_id AND r.hour >= ?7 "
+                   "AND r.hour < ?8 AND r.sessions > 0) "
+                   "FROM host h WHERE host_id BETWEEN ?1 AND ?2");
+  for (select.Query(range.first, range.last, split_.whole.start, split_.whole.end,
+                    split_.before.start, split_.before.end, split_.after.start, split_.after.end);
+       select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    host->last_seen =
+        select.Int(1) == 0 ? absl::InfinitePast() : absl::FromUnixNanos(select.Int(1));
+    if (!select.Null(2)) host->mta_config = ParseMtaConfig(select.Text(2));
+    if (!select.Null(3)) first_covered_[select.Int(0)] = select.Int(3);
+    host->any_session = select.Int(4) != 0;
   }
 }
 
-void CoverageReader::AddIntervals(int64_t host_id, int64_t log_id, HostCoverage::Log& log) {
-  for (intervals_.Query(host_id, log_id, start_ns_, end_ns_); intervals_.Step();) {
-    log.covered.emplace_back(absl::FromUnixNanos(std::max(intervals_.Int(0), start_ns_)),
-                             absl::FromUnixNanos(std::min(intervals_.Int(1), end_ns_)));
+void CoverageReader::ReadExpectations(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, start_ns, end_ns FROM expectation "
+                   "WHERE host_id BETWEEN ?1 AND ?2 ORDER BY host_id, start_ns");
+  for (select.Query(range.first, range.last); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    int64_t start_ns = select.Int(1);
+    if (host->expected.empty()) {
+      const auto covered = first_covered_.find(select.Int(0));
+      if (covered != first_covered_.end()) start_ns = std::min(start_ns, covered->second);
+    }
+    host->expected.emplace_back(
+        absl::FromUnixNanos(start_ns),
+        OptionalTime(select.OptionalInt(2)).value_or(absl::InfiniteFuture()));
   }
 }
 
-void CoverageReader::AddGaps(int64_t host_id, int64_t log_id, HostCoverage& host) {
-  for (gaps_.Query(host_id, log_id, start_ns_, end_ns_); gaps_.Step();) {
+void CoverageReader::ReadLogs(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, log_id, name, caught_up_ns, oldest_open_ns FROM log "
+                   "WHERE host_id BETWEEN ?1 AND ?2 ORDER BY host_id, name");
+  for (select.Query(range.first, range.last); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    logs_[{select.Int(0), select.Int(1)}] = host->logs.size();
+    HostCoverage::Log& log = host->logs.emplace_back();
+    log.log = std::string(select.Text(2));
+    log.caught_up = OptionalTime(select.OptionalInt(3));
+    log.oldest_open = OptionalTime(select.OptionalInt(4));
+  }
+}
+
+void CoverageReader::ReadIntervals(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, log_id, start_ns, end_ns FROM coverage WHERE host_id BETWEEN "
+                   "?1 AND ?2 AND start_ns < ?4 AND end_ns >= ?3 "
+                   "ORDER BY host_id, log_id, start_ns");
+  for (select.Query(range.first, range.last, start_ns_, end_ns_); select.Step();) {
+    HostCoverage::Log* log = FindLog(select.Int(0), select.Int(1));
+    if (log == nullptr) continue;
+    log->covered.emplace_back(absl::FromUnixNanos(std::max(select.Int(2), start_ns_)),
+                              absl::FromUnixNanos(std::min(select.Int(3), end_ns_)));
+  }
+}
+
+void CoverageReader::ReadGaps(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, log_id, start_ns, end_ns, bytes_min, reason FROM gap WHERE "
+                   "host_id BETWEEN ?1 AND ?2 AND start_ns < ?4 AND end_ns >= ?3 "
+                   "ORDER BY host_id, log_id, start_ns");
+  for (select.Query(range.first, range.last, start_ns_, end_ns_); select.Step();) {
+    const HostCoverage::Log* log = FindLog(select.Int(0), select.Int(1));
+    if (log == nullptr) continue;
+    HostCoverage& host = *Find(select.Int(0));
     v1::HostGap& gap = host.gaps.emplace_back();
     gap.set_host(host.host);
-    gap.set_log(std::string(gaps_.Text(4)));
-    SetNanos(gaps_.Int(0), gap.mutable_start_time());
-    SetNanos(gaps_.Int(1), gap.mutable_end_time());
-    gap.set_bytes_min(gaps_.Int(2));
-    gap.set_reason(GapReasonName(static_cast<int>(gaps_.Int(3))));
+    gap.set_log(log->log);
+    SetNanos(select.Int(2), gap.mutable_start_time());
+    SetNanos(select.Int(3), gap.mutable_end_time());
+    gap.set_bytes_min(select.Int(4));
+    gap.set_reason(GapReasonName(static_cast<int>(select.Int(5))));
   }
 }
 
-void CoverageReader::AddHostCounts(Statement& select, int64_t host_id, Range range,
-                                   HostCoverage& host) {
-  if (range.empty()) return;
-  select.Query(host_id, range.start, range.end);
-  if (!select.Step()) return;
-  v1::ExceptionCounts& e = host.exceptions;
-  host.sessions += select.Int(0);
-  e.set_folded_sessions(e.folded_sessions() + select.Int(1));
-  e.set_key_conflicts(e.key_conflicts() + select.Int(2));
-  e.set_rejected_sessions(e.rejected_sessions() + select.Int(3));
-  e.set_sealed_sessions(e.sealed_sessions() + select.Int(4));
-  select.Reset();
+void CoverageReader::ReadTlsLogging(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, log_id, shows, start_hour, end_hour FROM tls_logging_gap WHERE "
+                   "host_id BETWEEN ?1 AND ?2 AND start_hour < ?4 AND end_hour > ?3 "
+                   "ORDER BY host_id, start_hour");
+  int64_t judged = -1;
+  for (select.Query(range.first, range.last, hours_.start, hours_.end); select.Step();) {
+    const int64_t host_id = select.Int(0);
+    const HostCoverage::Log* log = FindLog(host_id, select.Int(1));
+    if (log == nullptr) continue;
+    HostCoverage& host = *Find(host_id);
+    v1::TlsLoggingGap& gap = host.tls_logging_gaps.emplace_back();
+    gap.set_host(host.host);
+    gap.set_log(log->log);
+    gap.mutable_start_time()->set_seconds(std::max(select.Int(3), hours_.start) * 3600);
+    gap.mutable_end_time()->set_seconds(std::min(select.Int(4), hours_.end) * 3600);
+    gap.set_shows(ShowsName(select.Int(2)));
+    if (select.Int(2) == static_cast<int64_t>(TlsShown::kNothing) && judged != host_id) {
+      judged = host_id;
+      host.tls_not_logged = !TlsShows(host_id);
+    }
+  }
 }
 
-void CoverageReader::AddLogCounts(Statement& select, int64_t host_id, int64_t log_id, Range range,
-                                  HostCoverage& host) {
-  if (range.empty()) return;
-  select.Query(host_id, log_id, range.start, range.end);
-  if (!select.Step()) return;
-  v1::ExceptionCounts& e = host.exceptions;
-  e.set_cut_sessions(e.cut_sessions() + select.Int(0));
-  e.set_evicted_sessions(e.evicted_sessions() + select.Int(1));
-  e.set_oversized_lines(e.oversized_lines() + select.Int(2));
-  e.set_unrecognized_lines(e.unrecognized_lines() + select.Int(3));
-  e.set_foreign_host_lines(e.foreign_host_lines() + select.Int(4));
-  host.tls_lines += select.Int(5);
-  host.counter_lines += select.Int(6);
-  host.ended_sessions += select.Int(7);
-  select.Reset();
+bool CoverageReader::TlsShows(int64_t host_id) {
+  const auto shows = [&](const char* table, const char* period, Range periods) {
+    if (periods.empty()) return false;
+    Statement select(db_, absl::StrCat("SELECT EXISTS (SELECT 1 FROM log l JOIN ", table,
+                                       " c USING (host_id, log_id) WHERE l.host_id = ?1 AND c.",
+                                       period, " >= ?2 AND c.", period,
+                                       " < ?3 AND (c.tls_lines > 0 OR c.counter_lines > 0))"));
+    select.Query(host_id, periods.start, periods.end);
+    return select.Step() && select.Int(0) != 0;
+  };
+  return shows("log_day", "day", split_.whole) || shows("log_hour", "hour", split_.before) ||
+         shows("log_hour", "hour", split_.after);
+}
+
+void CoverageReader::ReadClockSkews(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, start_ns, end_ns, ahead_ns FROM clock_skew WHERE host_id "
+                   "BETWEEN ?1 AND ?2 AND start_ns < ?4 AND end_ns >= ?3 "
+                   "ORDER BY host_id, start_ns");
+  for (select.Query(range.first, range.last, start_ns_, end_ns_); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    v1::HostClockSkew& skew = host->clock_skews.emplace_back();
+    skew.set_host(host->host);
+    SetNanos(select.Int(1), skew.mutable_start_time());
+    SetNanos(select.Int(2), skew.mutable_end_time());
+    skew.set_ahead_seconds(absl::ToDoubleSeconds(absl::Nanoseconds(select.Int(3))));
+  }
+}
+
+void CoverageReader::ReadReopened(HostRange range) {
+  Statement select(db_,
+                   "SELECT host_id, day FROM reopened_day WHERE host_id BETWEEN ?1 AND ?2 AND "
+                   "day * 24 < ?4 AND day * 24 + 24 > ?3 ORDER BY host_id, day");
+  for (select.Query(range.first, range.last, hours_.start, hours_.end); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    const absl::Time start = absl::FromUnixSeconds(select.Int(1) * kHoursPerDay * 3600);
+    host->reopened.emplace_back(start, start + absl::Hours(kHoursPerDay));
+  }
+}
+
+void CoverageReader::ReadHostCounts(HostRange range, Range periods, const char* table,
+                                    const char* period) {
+  if (periods.empty()) return;
+  Statement select(
+      db_, absl::StrCat("SELECT t.host_id, folded, key_conflicts, rejected, sealed "
+                        "FROM (SELECT host_id FROM host WHERE host_id BETWEEN ?1 AND ?2) h "
+                        "CROSS JOIN ",
+                        table, " t INDEXED BY ", table,
+                        "_exceptions WHERE t.host_id = h.host_id AND t.", period, " >= ?3 AND t.",
+                        period, " < ?4 AND folded + key_conflicts + rejected + sealed > 0"));
+  for (select.Query(range.first, range.last, periods.start, periods.end); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    v1::ExceptionCounts& e = host->exceptions;
+    e.set_folded_sessions(e.folded_sessions() + select.Int(1));
+    e.set_key_conflicts(e.key_conflicts() + select.Int(2));
+    e.set_rejected_sessions(e.rejected_sessions() + select.Int(3));
+    e.set_sealed_sessions(e.sealed_sessions() + select.Int(4));
+  }
+}
+
+void CoverageReader::ReadLogCounts(HostRange range, Range periods, const char* table,
+                                   const char* period) {
+  if (periods.empty()) return;
+  Statement select(
+      db_,
+      absl::StrCat("SELECT t.host_id, cut_sessions, evicted_sessions, oversized, "
+                   "unrecognized, foreign_host, suppressed "
+                   "FROM (SELECT host_id FROM host WHERE host_id BETWEEN ?1 AND ?2) h "
+                   "CROSS JOIN ",
+                   table, " t INDEXED BY ", table, "_exceptions WHERE t.host_id = h.host_id AND t.",
+                   period, " >= ?3 AND t.", period,
+                   " < ?4 AND cut_sessions + evicted_sessions + oversized + "
+                   "unrecognized + foreign_host + suppressed > 0"));
+  for (select.Query(range.first, range.last, periods.start, periods.end); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    v1::ExceptionCounts& e = host->exceptions;
+    e.set_cut_sessions(e.cut_sessions() + select.Int(1));
+    e.set_evicted_sessions(e.evicted_sessions() + select.Int(2));
+    e.set_oversized_lines(e.oversized_lines() + select.Int(3));
+    e.set_unrecognized_lines(e.unrecognized_lines() + select.Int(4));
+    e.set_foreign_host_lines(e.foreign_host_lines() + select.Int(5));
+    e.set_suppressed_lines(e.suppressed_lines() + select.Int(6));
+  }
 }
 
 // Reads one host of the inventory after another.
@@ -187,12 +347,13 @@ class HostReader {
   Statement host_{db_,
                   "SELECT registered_ns, last_seen_ns, last_session_ns, agent_version, mta, "
                   "sessions, folded, key_conflicts, rejected, sealed, (SELECT count(*) FROM gap g "
-                  "WHERE g.host_id = host.host_id) FROM host WHERE host_id = ?1"};
+                  "WHERE g.host_id = host.host_id), retired_ns, source_kind, mta_config, "
+                  "clock_ahead_ns FROM host WHERE host_id = ?1"};
   Statement logs_{
       db_,
       "SELECT name, log_time_ns, caught_up_ns, bytes_behind, open_sessions, lines_read, "
       "lines_unrecognized, lines_oversized, lines_foreign_host, cut_sessions, "
-      "evicted_sessions FROM log WHERE host_id = ?1 ORDER BY name"};
+      "evicted_sessions, lines_suppressed FROM log WHERE host_id = ?1 ORDER BY name"};
 };
 
 v1::Host HostReader::Read(const KnownHost& known) {
@@ -207,7 +368,7 @@ void HostReader::AddHost(const KnownHost& known, v1::Host& host) {
   host_.Query(known.host_id);
   if (!host_.Step()) return;
   SetNanos(host_.Int(0), host.mutable_registered_time());
-  SetNanos(host_.Int(1), host.mutable_last_seen_time());
+  if (host_.Int(1) != 0) SetNanos(host_.Int(1), host.mutable_last_seen_time());
   if (!host_.Null(2)) SetNanos(host_.Int(2), host.mutable_last_session_time());
   host.set_agent_version(std::string(host_.Text(3)));
   host.set_mta(std::string(host_.Text(4)));
@@ -218,6 +379,16 @@ void HostReader::AddHost(const KnownHost& known, v1::Host& host) {
   e.set_rejected_sessions(host_.Int(8));
   e.set_sealed_sessions(host_.Int(9));
   host.set_gap_count(host_.Int(10));
+  if (!host_.Null(11)) SetNanos(host_.Int(11), host.mutable_retired_time());
+  if (host_.Int(12) != 0) host.set_source_kind(static_cast<v1::SourceKind>(host_.Int(12)));
+  if (!host_.Null(13)) {
+    if (std::optional<v1::MtaConfig> config = ParseMtaConfig(host_.Text(13))) {
+      *host.mutable_mta_config() = *std::move(config);
+    }
+  }
+  if (!host_.Null(14)) {
+    host.set_clock_ahead_seconds(absl::ToDoubleSeconds(absl::Nanoseconds(host_.Int(14))));
+  }
   host_.Reset();
 }
 
@@ -244,6 +415,8 @@ void HostReader::AddLogs(const KnownHost& known, v1::Host& host) {
     e.set_foreign_host_lines(e.foreign_host_lines() + logs_.Int(8));
     e.set_cut_sessions(e.cut_sessions() + logs_.Int(9));
     e.set_evicted_sessions(e.evicted_sessions() + logs_.Int(10));
+    log.set_lines_suppressed(logs_.Int(11));
+    e.set_suppressed_lines(e.suppressed_lines() + logs_.Int(11));
   }
   if (all_caught_up && caught_up_ns) SetNanos(*caught_up_ns, host.mutable_caught_up_time());
 }
@@ -270,15 +443,30 @@ absl::StatusOr<std::vector<v1::StoredCut>> StoredCuts(Connection& db, const std:
 absl::StatusOr<std::vector<HostCoverage>> QueryCoverage(Connection& db,
                                                         const std::vector<std::string>& hosts,
                                                         absl::Time start, absl::Time end) {
-  CoverageReader reader(db, start, end);
-  std::vector<HostCoverage> coverage;
-  for (const KnownHost& known : FindHosts(db, hosts)) {
-    db.CheckGuard();
-    if (!db.ok()) break;
-    coverage.push_back(reader.Read(known));
-  }
+  std::vector<HostCoverage> coverage =
+      CoverageReader(db, start, end).Read(FindHosts(db, hosts), hosts.empty());
   if (!db.ok()) return db.TakeStatus();
   return coverage;
+}
+
+absl::StatusOr<v1::SourceKind> SourceKindOf(Connection& db, const std::string& host) {
+  Statement select(db, "SELECT source_kind FROM host WHERE name = ?1");
+  select.Query(absl::AsciiStrToLower(host));
+  const int64_t kind = select.Step() ? select.Int(0) : 0;
+  if (!db.ok()) return db.TakeStatus();
+  return static_cast<v1::SourceKind>(kind);
+}
+
+absl::StatusOr<std::vector<absl::CivilDay>> SealedDays(Connection& db, const std::string& host) {
+  std::vector<absl::CivilDay> days;
+  Statement select(db,
+                   "SELECT day FROM host_day JOIN host USING (host_id) WHERE host.name = ?1 AND "
+                   "seal > 0 ORDER BY day");
+  for (select.Query(absl::AsciiStrToLower(host)); select.Step();) {
+    days.push_back(absl::CivilDay(1970, 1, 1) + select.Int(0));
+  }
+  if (!db.ok()) return db.TakeStatus();
+  return days;
 }
 
 absl::StatusOr<std::vector<v1::Host>> ListHosts(Connection& db,

@@ -18,6 +18,8 @@ absl::StatusOr<std::vector<v1::StoredCut>> StoredCuts(Connection& db, const std:
 absl::StatusOr<std::vector<HostCoverage>> QueryCoverage(Connection& db,
                                                         const std::vector<std::string>& hosts,
                                                         absl::Time start, absl::Time end);
+absl::StatusOr<v1::SourceKind> SourceKindOf(Connection& db, const std::string& host);
+absl::StatusOr<std::vector<absl::CivilDay>> SealedDays(Connection& db, const std::string& host);
 absl::StatusOr<std::vector<v1::Host>> ListHosts(Connection& db,
                                                 const std::vector<std::string>& hosts);
 

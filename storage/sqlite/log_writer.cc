@@ -14,21 +14,30 @@ std::string AddCountsSql(const char* table, const char* period) {
   return absl::StrCat(
       "INSERT INTO ", table, " (host_id, log_id, ", period,
       ", lines_read, bytes, parsed, ignored, unrecognized, oversized, foreign_host, cut_sessions, "
-      "evicted_sessions, forgotten_ordinals, tls_lines, counter_lines, ended_sessions) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "
+      "evicted_sessions, forgotten_ordinals, tls_lines, counter_lines, ended_sessions, "
+      "suppressed, tls_unlogged_sessions) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) "
       "ON CONFLICT DO UPDATE SET lines_read = lines_read + ?4, bytes = bytes + ?5, "
       "parsed = parsed + ?6, ignored = ignored + ?7, unrecognized = unrecognized + ?8, "
       "oversized = oversized + ?9, foreign_host = foreign_host + ?10, "
       "cut_sessions = cut_sessions + ?11, evicted_sessions = evicted_sessions + ?12, "
       "forgotten_ordinals = forgotten_ordinals + ?13, tls_lines = tls_lines + ?14, "
-      "counter_lines = counter_lines + ?15, ended_sessions = ended_sessions + ?16");
+      "counter_lines = counter_lines + ?15, ended_sessions = ended_sessions + ?16, "
+      "suppressed = suppressed + ?17, tls_unlogged_sessions = tls_unlogged_sessions + ?18 "
+      "RETURNING tls_lines, counter_lines, ended_sessions, tls_unlogged_sessions");
 }
 
-void RunAddCounts(Statement& add, int64_t host_id, int64_t log_id, int64_t period,
-                  const v1::LineCounts& c) {
-  add.Run(host_id, log_id, period, c.read(), c.bytes(), c.parsed(), c.ignored(), c.unrecognized(),
-          c.oversized(), c.foreign_host(), c.cut_sessions(), c.evicted_sessions(),
-          c.forgotten_ordinals(), c.tls_lines(), c.counter_lines(), c.sessions());
+// Returns what the period has now.
+TlsLines RunAddCounts(Statement& add, int64_t host_id, int64_t log_id, int64_t period,
+                      const v1::LineCounts& c) {
+  add.Query(host_id, log_id, period, c.read(), c.bytes(), c.parsed(), c.ignored(), c.unrecognized(),
+            c.oversized(), c.foreign_host(), c.cut_sessions(), c.evicted_sessions(),
+            c.forgotten_ordinals(), c.tls_lines(), c.counter_lines(), c.sessions(), c.suppressed(),
+            c.tls_unlogged_sessions());
+  TlsLines now;
+  if (add.Step()) now = {add.Int(0), add.Int(1), add.Int(2), add.Int(3)};
+  add.Reset();
+  return now;
 }
 
 v1::Cut Parsed(const std::string& cut) {
@@ -69,18 +78,20 @@ bool LogWriter::Apply(int64_t host_id, const v1::SessionBatch& batch) {
   Log log = Load(host_id, batch.log());
   const bool continues =
       log.cut && batch.has_start() && batch.start().SerializeAsString() == *log.cut;
-  if (log.cut && !continues && (batch.has_start() || IsSentAgain(batch, *log.cut))) return false;
+  if (log.cut && !continues && (batch.has_start() || IsSentAgain(batch, *log.cut))) {
+    // Of a day that was dropped this is the first that is known again.
+    if (batch.has_start()) AddCoverage(log, batch);
+    return false;
+  }
 
   const std::optional<int64_t> followed_since_ns = continues ? log.caught_up_ns : std::nullopt;
   AddCounts(log, batch);
   AddGaps(log, batch);
-  for (const Interval& interval : CoveredByLines(batch, followed_since_ns)) {
-    coverage_.Add(log.host_id, log.log_id, interval);
-  }
+  AddCoverage(log, batch);
   log.cut = batch.end().SerializeAsString();
   if (batch.end().has_log_time()) log.log_time_ns = NanosOf(batch.end().log_time());
   if (batch.has_caught_up_time()) {
-    CatchUp(log, NanosOf(batch.caught_up_time()), followed_since_ns);
+    CatchUp(log, NanosOf(batch.caught_up_time()), followed_since_ns, batch.once());
   } else if (!continues) {
     // Not followed any more, until the end is reached again.
     log.caught_up_ns.reset();
@@ -97,15 +108,22 @@ void LogWriter::Note(int64_t host_id, const v1::LogStatus& status) {
   if (status.has_oldest_open_time()) log.oldest_open_ns = NanosOf(status.oldest_open_time());
   if (status.has_log_time()) log.log_time_ns = NanosOf(status.log_time());
   if (status.has_caught_up_time()) {
-    CatchUp(log, NanosOf(status.caught_up_time()), log.caught_up_ns);
+    CatchUp(log, NanosOf(status.caught_up_time()), log.caught_up_ns, status.once());
   }
   Save(log);
 }
 
-void LogWriter::CatchUp(Log& log, int64_t caught_up_ns, std::optional<int64_t> followed_since_ns) {
+void LogWriter::AddCoverage(const Log& log, const v1::SessionBatch& batch) {
+  for (const Interval& interval : CoveredByLines(batch)) {
+    coverage_.Add(log.host_id, log.log_id, interval);
+  }
+}
+
+void LogWriter::CatchUp(Log& log, int64_t caught_up_ns, std::optional<int64_t> followed_since_ns,
+                        bool once) {
   if (followed_since_ns && caught_up_ns <= *followed_since_ns) return;
   const std::optional<Interval> covered =
-      CoveredByWatermark(LogEnd(log.cut), followed_since_ns, caught_up_ns);
+      CoveredByWatermark(LogEnd(log.cut), followed_since_ns, caught_up_ns, once);
   if (covered) coverage_.Add(log.host_id, log.log_id, *covered);
   log.caught_up_ns = caught_up_ns;
 }
@@ -115,7 +133,12 @@ void LogWriter::AddCounts(const Log& log, const v1::SessionBatch& batch) {
   for (const v1::HourCounts& counts : batch.counts()) {
     const v1::LineCounts& c = counts.lines();
     const int64_t hour = FloorDivide(counts.hour().seconds(), 3600);
-    RunAddCounts(add_hour_, log.host_id, log.log_id, hour, c);
+    const TlsLines after = RunAddCounts(add_hour_, log.host_id, log.log_id, hour, c);
+    const TlsLines before = {after.tls_lines - c.tls_lines(),
+                             after.counter_lines - c.counter_lines(),
+                             after.ended_sessions - c.sessions(),
+                             after.tls_unlogged_sessions - c.tls_unlogged_sessions()};
+    tls_logging_.Change(log.host_id, log.log_id, hour, before, after);
     RunAddCounts(add_day_, log.host_id, log.log_id, FloorDivide(hour, kHoursPerDay), c);
     sum.set_read(sum.read() + c.read());
     sum.set_unrecognized(sum.unrecognized() + c.unrecognized());
@@ -123,9 +146,10 @@ void LogWriter::AddCounts(const Log& log, const v1::SessionBatch& batch) {
     sum.set_foreign_host(sum.foreign_host() + c.foreign_host());
     sum.set_cut_sessions(sum.cut_sessions() + c.cut_sessions());
     sum.set_evicted_sessions(sum.evicted_sessions() + c.evicted_sessions());
+    sum.set_suppressed(sum.suppressed() + c.suppressed());
   }
   add_totals_.Run(log.host_id, log.log_id, sum.read(), sum.unrecognized(), sum.oversized(),
-                  sum.foreign_host(), sum.cut_sessions(), sum.evicted_sessions());
+                  sum.foreign_host(), sum.cut_sessions(), sum.evicted_sessions(), sum.suppressed());
 }
 
 void LogWriter::AddGaps(const Log& log, const v1::SessionBatch& batch) {

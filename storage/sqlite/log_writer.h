@@ -1,10 +1,11 @@
 // The logs of hosts: where their counts end, what was read, what is missing.
 //
-// The counts of a batch apply where it starts at the stored cut, or where it
-// does not say where it starts, or where nothing of the log is stored.  Else
-// its lines are being read again.  A batch without a start may also be one that
-// is sent again: it is when it ends at the stored cut, or, unless it reports
-// gaps, at or before it in the same file.
+// What was read is covered, also when it is read again.  The counts of a batch
+// apply where it starts at the stored cut, or where it does not say where it
+// starts, or where nothing of the log is stored.  Else its lines are being read
+// again.  A batch without a start may also be one that is sent again: it is
+// when it ends at the stored cut, or, unless it reports gaps, at or before it
+// in the same file.
 
 #ifndef MXTALLY_STORAGE_SQLITE_LOG_WRITER_H_
 #define MXTALLY_STORAGE_SQLITE_LOG_WRITER_H_
@@ -16,6 +17,7 @@
 #include "mxtally/v1/ingest.pb.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/coverage.h"
+#include "storage/sqlite/tls_logging.h"
 
 namespace mxtally::sqlite {
 
@@ -24,7 +26,7 @@ class LogWriter {
   explicit LogWriter(Connection& db);
 
   // Applies counts, gaps, coverage and cut of a batch; false if its lines are
-  // being read again, and nothing changed.
+  // being read again, and only coverage may have changed.
   bool Apply(int64_t host_id, const v1::SessionBatch& batch);
 
   // Takes note of what an agent told about a log.
@@ -47,11 +49,13 @@ class LogWriter {
   void Save(const Log& log);
   void AddCounts(const Log& log, const v1::SessionBatch& batch);
   void AddGaps(const Log& log, const v1::SessionBatch& batch);
+  void AddCoverage(const Log& log, const v1::SessionBatch& batch);
   // Moves the watermark, never back.
-  void CatchUp(Log& log, int64_t caught_up_ns, std::optional<int64_t> followed_since_ns);
+  void CatchUp(Log& log, int64_t caught_up_ns, std::optional<int64_t> followed_since_ns, bool once);
 
   Connection& db_;
   CoverageTable coverage_{db_};
+  TlsLoggingTable tls_logging_{db_};
   Statement select_{db_,
                     "SELECT log_id, cut, caught_up_ns, log_time_ns, oldest_open_ns, bytes_behind, "
                     "open_sessions FROM log WHERE host_id = ?1 AND name = ?2"};
@@ -65,7 +69,8 @@ class LogWriter {
       db_,
       "UPDATE log SET lines_read = lines_read + ?3, lines_unrecognized = lines_unrecognized + ?4, "
       "lines_oversized = lines_oversized + ?5, lines_foreign_host = lines_foreign_host + ?6, "
-      "cut_sessions = cut_sessions + ?7, evicted_sessions = evicted_sessions + ?8 "
+      "cut_sessions = cut_sessions + ?7, evicted_sessions = evicted_sessions + ?8, "
+      "lines_suppressed = lines_suppressed + ?9 "
       "WHERE host_id = ?1 AND log_id = ?2"};
   Statement add_hour_;
   Statement add_day_;

@@ -109,9 +109,9 @@ RollupWriter::Hour& RollupWriter::Changing(int64_t host_id, int64_t hour) {
   return found;
 }
 
-void RollupWriter::Flush() {
+void RollupWriter::Flush(absl::Time now) {
   for (size_t i = 0; i < kTiers.size(); ++i) FlushTier(kTiers[i], *tiers_[i]);
-  FlushCounts();
+  FlushCounts(now);
   for (const HostHour& key : changed_) {
     Hour& hour = *hours_[key];
     hour.changed = false;
@@ -175,7 +175,7 @@ void RollupWriter::FlushTier(const Tier& tier, TierStatements& statements) {
   }
 }
 
-void RollupWriter::FlushCounts() {
+void RollupWriter::FlushCounts(absl::Time now) {
   std::map<HostHour, HostCounts> by_day;
   std::map<int64_t, HostCounts> by_host;
   for (const HostHour& key : changed_) {
@@ -190,6 +190,7 @@ void RollupWriter::FlushCounts() {
   for (const auto& [key, c] : by_day) {
     add_day_counts_.Run(key.first, key.second, c.sessions, c.folded, c.key_conflicts, c.rejected,
                         c.sealed);
+    if (c.sessions > 0) day_took_sessions_.Run(key.first, key.second, absl::ToUnixNanos(now));
   }
   for (const auto& [host_id, c] : by_host) {
     add_host_counts_.Run(host_id, c.sessions, c.folded, c.key_conflicts, c.rejected, c.sealed);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
 #include "storage/rollup.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/identities.h"
@@ -47,7 +48,8 @@ class RollupWriter {
   void Subtract(int64_t host_id, int64_t hour, LabelSetIds labels, const Measures& measures);
   void AddCounts(int64_t host_id, int64_t hour, const HostCounts& counts);
 
-  void Flush();
+  // `now`: when days take what was counted.
+  void Flush(absl::Time now);
   void Forget();
 
  private:
@@ -81,7 +83,7 @@ class RollupWriter {
   void Move(Hour& hour, LabelSetIds labels, const Measures& by);
   std::vector<Change> ChangesOf(const Tier& tier) const;
   void FlushTier(const Tier& tier, TierStatements& statements);
-  void FlushCounts();
+  void FlushCounts(absl::Time now);
 
   Connection& db_;
   std::vector<std::unique_ptr<TierStatements>> tiers_;  // As kTiers.
@@ -90,6 +92,8 @@ class RollupWriter {
                   "JOIN label_set l USING (label_set_id) WHERE r.host_id = ?1 AND r.hour = ?2"};
   Statement add_hour_counts_;
   Statement add_day_counts_;
+  Statement day_took_sessions_{
+      db_, "UPDATE host_day SET inserted_ns = ?3 WHERE host_id = ?1 AND day = ?2"};
   Statement add_host_counts_{
       db_,
       "UPDATE host SET sessions = sessions + ?2, folded = folded + ?3, key_conflicts = "

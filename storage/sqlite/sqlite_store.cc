@@ -82,6 +82,16 @@ class SqliteStore : public Store {
   absl::Status Touch(absl::Span<const HostSighting> sightings) override {
     return writer_.Touch(sightings);
   }
+  absl::Status ExpectHosts(absl::Span<const std::string> hosts) override {
+    return writer_.ExpectHosts(hosts);
+  }
+  absl::StatusOr<absl::Time> RetireHost(const std::string& host, absl::Time time) override {
+    return writer_.RetireHost(host, time);
+  }
+  absl::StatusOr<bool> Maintain(absl::Duration budget) override { return writer_.Maintain(budget); }
+  absl::Status ReopenDay(const std::string& host, absl::CivilDay day) override {
+    return writer_.ReopenDay(host, day);
+  }
 
   absl::StatusOr<std::vector<v1::StoredCut>> StoredCuts(const std::string& host) const override {
     return Read({}, [&](Connection& db) { return sqlite::StoredCuts(db, host); });
@@ -106,6 +116,14 @@ class SqliteStore : public Store {
                                                   const QueryGuard& guard) const override {
     return Read(guard, [&](Connection& db) { return sqlite::ListHosts(db, hosts); });
   }
+  absl::StatusOr<v1::SourceKind> SourceKindOf(const std::string& host) const override {
+    return Read({}, [&](Connection& db) { return sqlite::SourceKindOf(db, host); });
+  }
+  absl::StatusOr<std::vector<absl::CivilDay>> SealedDays(const std::string& host,
+                                                         const QueryGuard& guard) const override {
+    return Read(guard, [&](Connection& db) { return sqlite::SealedDays(db, host); });
+  }
+  KeptSince kept_since() const override { return writer_.kept_since(); }
   absl::Status VerifyRollups(const QueryGuard& guard) const override {
     return Read(guard, [](Connection& db) { return sqlite::VerifyRollups(db); });
   }

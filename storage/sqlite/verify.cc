@@ -88,56 +88,109 @@ absl::Status Compare(Connection& db, const Comparison& c) {
   return db.ok() ? absl::OkStatus() : db.TakeStatus();
 }
 
-Comparison HostHours() {
+// Periods that retention has not touched.  Below it the rows may be gone.
+struct Whole {
+  int64_t hour;
+  int64_t day;
+
+  // First whole period of a tier, going by what its rows are summed from.
+  int64_t First(int64_t hours, int64_t first_hour) const {
+    if (first_hour == INT64_MIN) return INT64_MIN;
+    return -FloorDivide(-first_hour, hours);
+  }
+  int64_t FirstOfHours(int64_t hours) const { return First(hours, hour); }
+  int64_t FirstOfDays(int64_t hours) const {
+    return First(hours, day == INT64_MIN ? day : day * kHoursPerDay);
+  }
+};
+
+Whole ReadWhole(Connection& db) {
+  Statement select(db, "SELECT hour, day FROM kept_since");
+  select.Query();
+  if (!select.Step()) return {INT64_MIN, INT64_MIN};
+  return {select.OptionalInt(0).value_or(INT64_MIN), select.OptionalInt(1).value_or(INT64_MIN)};
+}
+
+// SQL: whether the day of a row, given by `day`, still has its sessions.
+std::string NotSealed(const std::string& day) {
+  return absl::StrCat("NOT EXISTS (SELECT 1 FROM host_day s WHERE s.host_id = t.host_id AND ",
+                      "s.day = ", day, " AND s.seal > 0)");
+}
+
+Comparison HostHours(const Whole& whole) {
+  const std::string kept = absl::StrCat(" WHERE hour >= ", whole.FirstOfHours(1), " AND ",
+                                        NotSealed(Floor("hour", kHoursPerDay)));
   return {.tier = kHostHour.name,
           .by_host = true,
           .hours = kHostHour.hours,
           .expected_sql = absl::StrCat(
-              "SELECT host_id, ", HourOfStamp(),
-              ", label_set_id, count(*), sum(messages), sum(tls_messages) FROM session "
-              "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
+              "SELECT * FROM (SELECT host_id, ", HourOfStamp(),
+              " AS hour, label_set_id, count(*), sum(messages), sum(tls_messages) FROM session "
+              "GROUP BY 1, 2, 3) t",
+              kept, " ORDER BY 1, 2, 3"),
           .actual_sql =
-              "SELECT host_id, hour, label_set_id, sessions, messages, tls_messages "
-              "FROM rollup_host_hour ORDER BY 1, 2, 3"};
+              absl::StrCat("SELECT host_id, hour, label_set_id, sessions, messages, tls_messages "
+                           "FROM rollup_host_hour t",
+                           kept, " ORDER BY 1, 2, 3")};
 }
 
-Comparison Sums(const Tier& tier) {
+// A tier against the rows of another one, `source`, that it is the sum of.
+Comparison Sums(const Tier& tier, const Tier& source, int64_t first) {
   return {.tier = tier.name,
           .by_host = tier.by_host,
           .hours = tier.hours,
-          .expected_sql = absl::StrCat(
-              "SELECT ", tier.by_host ? "host_id" : absl::StrCat(kWriterId), ", ",
-              Floor("hour", tier.hours), ", ", tier.narrow ? "narrow_id" : "label_set_id",
-              ", sum(sessions), sum(messages), sum(tls_messages) FROM rollup_host_hour ",
-              tier.narrow ? "JOIN label_set USING (label_set_id) " : "",
-              "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
-          .actual_sql = absl::StrCat("SELECT ", tier.owner, ", ", tier.period,
-                                     ", label_set_id, sessions, messages, tls_messages FROM ",
-                                     tier.table, " ORDER BY 1, 2, 3")};
+          .expected_sql =
+              absl::StrCat("SELECT ", tier.by_host ? "host_id" : absl::StrCat(kWriterId), ", ",
+                           Floor(source.period, tier.hours / source.hours), ", ",
+                           tier.narrow ? "narrow_id" : "label_set_id",
+                           ", sum(sessions), sum(messages), sum(tls_messages) FROM ", source.table,
+                           " ", tier.narrow ? "JOIN label_set USING (label_set_id) " : "", "WHERE ",
+                           Floor(source.period, tier.hours / source.hours), " >= ", first,
+                           " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
+          .actual_sql =
+              absl::StrCat("SELECT ", tier.owner, ", ", tier.period,
+                           ", label_set_id, sessions, messages, tls_messages FROM ", tier.table,
+                           " WHERE ", tier.period, " >= ", first, " ORDER BY 1, 2, 3")};
 }
 
-Comparison HostCounters(const std::string& period, int64_t hours) {
-  return {.tier = absl::StrCat("counters by ", period),
-          .by_host = true,
-          .hours = hours,
-          .expected_sql = absl::StrCat(
-              "SELECT host_id, ", Floor("stamp_ns", hours * kNanosPerHour),
-              ", 0, count(*), sum(folded), sum(key_conflict) FROM session GROUP BY 1, 2 "
-              "ORDER BY 1, 2"),
-          .actual_sql = absl::StrCat(
-              "SELECT host_id, ", period, ", 0, sessions, folded, key_conflicts FROM host_", period,
-              " WHERE sessions <> 0 OR folded <> 0 OR key_conflicts <> 0 ORDER BY 1, 2")};
+Comparison HostCounters(const std::string& period, int64_t hours, int64_t first) {
+  const std::string kept =
+      absl::StrCat(period, " >= ", first, " AND ", NotSealed(Floor(period, kHoursPerDay / hours)));
+  return {
+      .tier = absl::StrCat("counters by ", period),
+      .by_host = true,
+      .hours = hours,
+      .expected_sql = absl::StrCat(
+          "SELECT * FROM (SELECT host_id, ", Floor("stamp_ns", hours * kNanosPerHour), " AS ",
+          period, ", 0, count(*), sum(folded), sum(key_conflict) FROM session GROUP BY 1, 2) t ",
+          "WHERE ", kept, " ORDER BY 1, 2"),
+      .actual_sql = absl::StrCat(
+          "SELECT host_id, ", period, ", 0, sessions, folded, key_conflicts FROM host_", period,
+          " t WHERE (sessions <> 0 OR folded <> 0 OR key_conflicts <> 0) AND ", kept,
+          " ORDER BY 1, 2")};
 }
 
 }  // namespace
 
 absl::Status VerifyRollups(Connection& db) {
-  if (absl::Status s = Compare(db, HostHours()); !s.ok()) return s;
+  const Whole whole = ReadWhole(db);
+  if (!db.ok()) return db.TakeStatus();
+  if (absl::Status s = Compare(db, HostHours(whole)); !s.ok()) return s;
   for (const Tier& tier : kTiers) {
-    if (absl::Status s = Compare(db, Sums(tier)); !s.ok()) return s;
+    // The largest tier is its own sum.
+    const int64_t first = whole.FirstOfHours(tier.hours);
+    if (absl::Status s = Compare(db, Sums(tier, kHostHour, first)); !s.ok()) return s;
   }
-  if (absl::Status s = Compare(db, HostCounters("hour", 1)); !s.ok()) return s;
-  return Compare(db, HostCounters("day", kHoursPerDay));
+  // Days outlive hours.
+  for (const Tier& tier : {kFleetDay, kHostWeekNarrow, kHostDayNarrow}) {
+    const int64_t first = whole.FirstOfDays(tier.hours);
+    if (absl::Status s = Compare(db, Sums(tier, kHostDay, first)); !s.ok()) return s;
+  }
+  if (absl::Status s = Compare(db, HostCounters("hour", 1, whole.FirstOfHours(1))); !s.ok()) {
+    return s;
+  }
+  const int64_t first_day = whole.FirstOfHours(kHoursPerDay);
+  return Compare(db, HostCounters("day", kHoursPerDay, first_day));
 }
 
 }  // namespace mxtally::sqlite

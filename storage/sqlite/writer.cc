@@ -1,6 +1,7 @@
 #include "storage/sqlite/writer.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -65,6 +66,7 @@ Writer::Writer(std::unique_ptr<Connection> db, const StoreOptions& options)
     : db_(std::move(db)),
       now_(options.now),
       page_bytes_(PageBytes(*db_)),
+      retainer_(*db_, seals_, options.retention),
       sessions_(*db_, label_sets_, rollups_, options) {
   // Takes the place of automatic checkpoints.
   sqlite3_wal_hook(db_->handle(), &OnCommit, &wal_pages_);
@@ -76,7 +78,7 @@ absl::StatusOr<std::vector<BatchOutcome>> Writer::Commit(absl::Span<const HostBa
   std::vector<BatchOutcome> outcomes;
   outcomes.reserve(batches.size());
   for (const HostBatch& batch : batches) outcomes.push_back(Apply(batch, now));
-  rollups_.Flush();
+  rollups_.Flush(now);
   if (absl::Status s = Finish(transaction); !s.ok()) return s;
   return outcomes;
 }
@@ -84,8 +86,47 @@ absl::StatusOr<std::vector<BatchOutcome>> Writer::Commit(absl::Span<const HostBa
 absl::Status Writer::Touch(absl::Span<const HostSighting> sightings) {
   const absl::Time now = now_();
   Transaction transaction(*db_, Transaction::kWrite);
-  for (const HostSighting& sighting : sightings) Note(sighting, now);
+  for (const HostSighting& sighting : sightings) {
+    const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(sighting.host), now);
+    host_writer_.Note(host_id, sighting, now);
+    for (const v1::LogStatus& log : sighting.logs) logs_.Note(host_id, log);
+    host_writer_.Seen(host_id, std::nullopt, now);
+  }
   return Finish(transaction);
+}
+
+absl::Status Writer::ExpectHosts(absl::Span<const std::string> hosts) {
+  Transaction transaction(*db_, Transaction::kWrite);
+  host_writer_.Expect(hosts, now_());
+  return Finish(transaction);
+}
+
+absl::StatusOr<absl::Time> Writer::RetireHost(const std::string& host, absl::Time time) {
+  Transaction transaction(*db_, Transaction::kWrite);
+  absl::StatusOr<absl::Time> retired = host_writer_.Retire(host, time);
+  if (!retired.ok()) return retired;
+  if (absl::Status s = Finish(transaction); !s.ok()) return s;
+  return retired;
+}
+
+absl::StatusOr<bool> Writer::Maintain(absl::Duration budget) {
+  const absl::Time now = now_();
+  const bool work = retainer_.HasWork(now);
+  if (!db_->ok()) return db_->TakeStatus();
+  if (!work) return false;
+  Transaction transaction(*db_, Transaction::kWrite);
+  const bool more = retainer_.Bite(now, budget);
+  if (absl::Status s = Finish(transaction); !s.ok()) return s;
+  rollups_.Forget();
+  return more;
+}
+
+absl::Status Writer::ReopenDay(const std::string& host, absl::CivilDay day) {
+  Transaction transaction(*db_, Transaction::kWrite);
+  if (absl::Status s = retainer_.Reopen(host, day); !s.ok()) return s;
+  if (absl::Status s = Finish(transaction); !s.ok()) return s;
+  rollups_.Forget();
+  return absl::OkStatus();
 }
 
 BatchOutcome Writer::Apply(const HostBatch& host_batch, absl::Time now) {
@@ -93,10 +134,17 @@ BatchOutcome Writer::Apply(const HostBatch& host_batch, absl::Time now) {
   BatchOutcome outcome;
   const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(host_batch.host), now);
   std::optional<int64_t> last_session_ns;
+  std::map<int64_t, int64_t> sealed_by_hour;
   for (const Session& session : InKeyOrder(host_batch)) {
     if (!db_->ok()) return outcome;
-    sessions_.Put(host_id, *session.record, session.serialized, outcome);
     const int64_t stamp_ns = NanosOf(session.record->key().stamp());
+    const int64_t hour = FloorDivide(stamp_ns, kNanosPerHour);
+    if (seals_.IsSealed(host_id, FloorDivide(hour, kHoursPerDay))) {
+      ++outcome.sealed;
+      ++sealed_by_hour[hour];
+      continue;
+    }
+    sessions_.Put(host_id, *session.record, session.serialized, outcome);
     last_session_ns = std::max(last_session_ns.value_or(stamp_ns), stamp_ns);
   }
   outcome.counts_applied = logs_.Apply(host_id, batch);
@@ -105,16 +153,13 @@ BatchOutcome Writer::Apply(const HostBatch& host_batch, absl::Time now) {
       rollups_.AddCounts(host_id, FloorDivide(absl::ToUnixSeconds(hour), 3600),
                          {.rejected = rejected});
     }
+    // Lines that are read again were counted before their day was sealed.
+    for (const auto& [hour, sealed] : sealed_by_hour) {
+      rollups_.AddCounts(host_id, hour, {.sealed = sealed});
+    }
   }
-  seen_.Run(host_id, absl::ToUnixNanos(now), last_session_ns);
+  host_writer_.Seen(host_id, last_session_ns, now);
   return outcome;
-}
-
-void Writer::Note(const HostSighting& sighting, absl::Time now) {
-  const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(sighting.host), now);
-  told_.Run(host_id, sighting.agent_version, sighting.mta);
-  for (const v1::LogStatus& log : sighting.logs) logs_.Note(host_id, log);
-  seen_.Run(host_id, absl::ToUnixNanos(now), std::optional<int64_t>());
 }
 
 absl::Status Writer::Finish(Transaction& transaction) {
@@ -123,6 +168,8 @@ absl::Status Writer::Finish(Transaction& transaction) {
     hosts_.Forget();
     label_sets_.Forget();
     rollups_.Forget();
+    seals_.Forget();
+    retainer_.Load();
     return s;
   }
   CheckpointIfLarge();

@@ -6,7 +6,7 @@
 // looks at the WAL it cannot begin anew; when it has become too large, the
 // checkpoint waits for readers, shortly, and cuts the file.
 //
-// One thread only, except for `checkpoints_failed`.
+// One thread only, except for `checkpoints_failed` and `kept_since`.
 
 #ifndef MXTALLY_STORAGE_SQLITE_WRITER_H_
 #define MXTALLY_STORAGE_SQLITE_WRITER_H_
@@ -23,8 +23,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/sqlite/connection.h"
+#include "storage/sqlite/host_writer.h"
 #include "storage/sqlite/identities.h"
 #include "storage/sqlite/log_writer.h"
+#include "storage/sqlite/retention.h"
 #include "storage/sqlite/rollup_writer.h"
 #include "storage/sqlite/session_writer.h"
 #include "storage/store.h"
@@ -39,13 +41,17 @@ class Writer {
   // As the methods of Store.
   absl::StatusOr<std::vector<BatchOutcome>> Commit(absl::Span<const HostBatch> batches);
   absl::Status Touch(absl::Span<const HostSighting> sightings);
+  absl::Status ExpectHosts(absl::Span<const std::string> hosts);
+  absl::StatusOr<absl::Time> RetireHost(const std::string& host, absl::Time time);
+  absl::StatusOr<bool> Maintain(absl::Duration budget);
+  absl::Status ReopenDay(const std::string& host, absl::CivilDay day);
+  KeptSince kept_since() const { return retainer_.kept_since(); }
 
   // Checkpoints that an error or a reader prevented.
   int64_t checkpoints_failed() const { return checkpoints_failed_; }
 
  private:
   BatchOutcome Apply(const HostBatch& batch, absl::Time now);
-  void Note(const HostSighting& sighting, absl::Time now);
   // Ends a transaction.
   absl::Status Finish(Transaction& transaction);
   void CheckpointIfLarge();
@@ -60,15 +66,11 @@ class Writer {
   HostIds hosts_{*db_};
   LabelSetTable label_sets_{*db_};
   RollupWriter rollups_{*db_};
+  SealTable seals_{*db_};
+  Retainer retainer_;
   SessionWriter sessions_;
   LogWriter logs_{*db_};
-  Statement seen_{*db_,
-                  "UPDATE host SET last_seen_ns = max(last_seen_ns, ?2), "
-                  "last_session_ns = max(coalesce(last_session_ns, ?3), coalesce(?3, "
-                  "last_session_ns)) WHERE host_id = ?1"};
-  Statement told_{*db_,
-                  "UPDATE host SET agent_version = coalesce(nullif(?2, ''), agent_version), "
-                  "mta = coalesce(nullif(?3, ''), mta) WHERE host_id = ?1"};
+  HostWriter host_writer_{*db_, hosts_};
 };
 
 }  // namespace mxtally::sqlite

@@ -26,6 +26,7 @@ class StoreLogsTest : public StoreTest {
     counts.mutable_lines()->set_evicted_sessions(6);
     counts.mutable_lines()->set_oversized(7);
     counts.mutable_lines()->set_foreign_host(8);
+    counts.mutable_lines()->set_suppressed(9);
   }
 
   static void AddGap(v1::SessionBatch& batch, const std::string& start, const std::string& end,
@@ -165,9 +166,7 @@ TEST_P(StoreLogsTest, CountsBelongToTheirHour) {
   EXPECT_EQ(hour.exceptions.evicted_sessions(), 6);
   EXPECT_EQ(hour.exceptions.oversized_lines(), 7);
   EXPECT_EQ(hour.exceptions.foreign_host_lines(), 8);
-  EXPECT_EQ(hour.tls_lines, 2);
-  EXPECT_EQ(hour.counter_lines, 3);
-  EXPECT_EQ(hour.ended_sessions, 4);
+  EXPECT_EQ(hour.exceptions.suppressed_lines(), 9);
   EXPECT_EQ(LinesRead(), 120);
   EXPECT_EQ(Host().logs(0).lines_unrecognized(), 2);
 }
@@ -183,7 +182,7 @@ TEST_P(StoreLogsTest, CountsAddUpOverBatchesLogsAndDays) {
   batch.set_log("/var/log/other.log");
   Commit(batch);
   const HostCoverage all = Coverage("2026-10-30T05:00:00Z", "2026-11-04T07:00:00Z");
-  EXPECT_EQ(all.tls_lines, 10);
+  EXPECT_EQ(all.exceptions.suppressed_lines(), 45);
   EXPECT_EQ(all.exceptions.cut_sessions(), 25);
 }
 
@@ -200,13 +199,12 @@ TEST_P(StoreLogsTest, RejectedSessionsCountWhereTheBatchCounts) {
   EXPECT_EQ(Host().exceptions().rejected_sessions(), 2);
 }
 
-TEST_P(StoreLogsTest, CoverageCountsTheSessionsOfTheWindow) {
-  CommitSessions({{.stamp = "2026-11-01T23:59:59.9Z"},
-                  {.stamp = "2026-11-02T00:00:00Z"},
-                  {.stamp = "2026-11-02T23:59:59Z"},
-                  {.stamp = "2026-11-03T00:00:00Z"}});
-  EXPECT_EQ(Coverage("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z").sessions, 2);
-  EXPECT_EQ(Coverage("2026-11-01T23:00:00Z", "2026-11-03T01:00:00Z").sessions, 4);
+TEST_P(StoreLogsTest, CoverageTellsWhetherTheWindowHasASession) {
+  CommitSessions({{.stamp = "2026-11-01T23:59:59.9Z"}, {.stamp = "2026-11-03T00:00:00Z"}});
+  EXPECT_FALSE(Coverage("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z").any_session);
+  EXPECT_TRUE(Coverage("2026-11-01T23:00:00Z", "2026-11-03T00:00:00Z").any_session);
+  EXPECT_TRUE(Coverage("2026-11-02T00:00:00Z", "2026-11-03T01:00:00Z").any_session);
+  EXPECT_TRUE(Coverage("2026-10-01T00:00:00Z", "2026-11-02T00:00:00Z").any_session);
 }
 
 // --- Gaps ---
@@ -284,10 +282,13 @@ TEST_P(StoreLogsTest, ClockSetBackCoversNothingBetween) {
 
 TEST_P(StoreLogsTest, ExpectedFromTheFirstLogTimeOrTheRegistration) {
   Touch(StatusAt(""));
-  EXPECT_EQ(Coverage("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z").expected_from, now_);
+  const auto expected = [this] {
+    return Coverage("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z").expected;
+  };
+  EXPECT_THAT(expected(), ElementsAre(std::pair(now_, absl::InfiniteFuture())));
   Commit(Batch(kTen, kEleven));
-  EXPECT_EQ(Coverage("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z").expected_from,
-            At("2026-11-02T10:00:00Z"));
+  EXPECT_THAT(expected(),
+              ElementsAre(std::pair(At("2026-11-02T10:00:00Z"), absl::InfiniteFuture())));
 }
 
 // --- Coverage by the watermark ---
@@ -319,19 +320,34 @@ TEST_P(StoreLogsTest, LinesAfterQuietHoursJoin) {
   EXPECT_THAT(Covered(), ElementsAre("10:00:00-17:00:00"));
 }
 
-TEST_P(StoreLogsTest, OldLogDoesNotCoverTheTimeUntilItWasRead) {
+TEST_P(StoreLogsTest, FollowedLogWasQuietSinceItsLastLine) {
   Commit(CaughtUpAt(Batch(kTen, kEleven), "2026-11-02T20:00:00Z"));
-  EXPECT_THAT(Covered(), ElementsAre("10:00:00-11:00:00", "20:00:00-20:00:00"));
-  Touch(StatusAt("2026-11-02T21:00:00Z"));
-  EXPECT_THAT(Covered(), ElementsAre("10:00:00-11:00:00", "20:00:00-21:00:00"));
-  Commit(Batch(kEleven, CutAt(3000, "2026-11-02T22:00:00Z")));
-  EXPECT_THAT(Covered(), ElementsAre("10:00:00-11:00:00", "20:00:00-22:00:00"));
+  EXPECT_THAT(Covered(), ElementsAre("10:00:00-20:00:00"));
 }
 
-TEST_P(StoreLogsTest, OldLinesAppendedToAFollowedLogAreCovered) {
-  Commit(CaughtUpAt(Batch(kTen, kEleven), "2026-11-02T20:00:00Z"));
+TEST_P(StoreLogsTest, LogReadOnceSaysNothingAboutTheTimeAfterItsLastLine) {
+  v1::SessionBatch batch = CaughtUpAt(Batch(kTen, kEleven), "2026-11-02T20:00:00Z");
+  batch.set_once(true);
+  Commit(batch);
+  EXPECT_THAT(Covered(), ElementsAre("10:00:00-11:00:00", "20:00:00-20:00:00"));
+  HostSighting status = StatusAt("2026-11-02T20:00:00Z");
+  status.logs[0].set_once(true);
+  Touch(status);
+  EXPECT_THAT(Covered(), ElementsAre("10:00:00-11:00:00", "20:00:00-20:00:00"));
+}
+
+TEST_P(StoreLogsTest, LineAppendedToALogReadOnceTellsThatItWasQuiet) {
+  v1::SessionBatch batch = CaughtUpAt(Batch(kTen, kEleven), "2026-11-02T20:00:00Z");
+  batch.set_once(true);
+  Commit(batch);
+  Commit(Batch(kEleven, CutAt(3000, "2026-11-02T22:00:00Z")));
+  EXPECT_THAT(Covered(), ElementsAre("10:00:00-22:00:00"));
+}
+
+TEST_P(StoreLogsTest, LinesReadAgainAreCovered) {
   Commit(Batch(kEleven, kNoon));
-  EXPECT_THAT(Covered(), ElementsAre("10:00:00-12:00:00", "20:00:00-20:00:00"));
+  EXPECT_FALSE(Commit(Batch(kTen, kEleven)).counts_applied);
+  EXPECT_THAT(Covered(), ElementsAre("10:00:00-12:00:00"));
 }
 
 TEST_P(StoreLogsTest, WatermarkBeforeTheLastLineCoversNothing) {
@@ -346,14 +362,13 @@ TEST_P(StoreLogsTest, WatermarkNeverMovesBack) {
             At("2026-11-02T11:00:30Z"));
 }
 
-TEST_P(StoreLogsTest, AfterALossTheWatermarkStartsAnew) {
+TEST_P(StoreLogsTest, TimeThatWasLostStaysUncovered) {
   Commit(CaughtUpAt(Batch(kTen, kEleven), "2026-11-02T11:00:01Z"));
   v1::SessionBatch batch = FirstBatch(CutAt(10, "2026-11-02T14:00:00Z", /*inode=*/8));
   AddGap(batch, "2026-11-02T11:00:00Z", "2026-11-02T13:00:00Z", 1);
   Commit(batch);
   Touch(StatusAt("2026-11-02T20:00:00Z"));
-  EXPECT_THAT(Covered(),
-              ElementsAre("10:00:00-11:00:01", "13:00:00-14:00:00", "20:00:00-20:00:00"));
+  EXPECT_THAT(Covered(), ElementsAre("10:00:00-11:00:01", "13:00:00-20:00:00"));
 }
 
 // --- Inventory ---

@@ -63,6 +63,8 @@ class CountingServer {
     to.set_tls_lines(to.tls_lines() + from.tls_lines());
     to.set_counter_lines(to.counter_lines() + from.counter_lines());
     to.set_sessions(to.sessions() + from.sessions());
+    to.set_suppressed(to.suppressed() + from.suppressed());
+    to.set_tls_unlogged_sessions(to.tls_unlogged_sessions() + from.tls_unlogged_sessions());
   }
 
   std::optional<v1::Cut> stored_;

@@ -119,6 +119,49 @@ TEST_F(PipelineTest, LinesOfOtherHostsAreCountedAndLeftOut) {
   EXPECT_EQ(server_.sessions().size(), 2);
 }
 
+TEST_F(PipelineTest, LinesThatALoggerLostAreCountedInTheirHour) {
+  Append(Line(10, "rsyslogd: imjournal: 9337 messages lost due to rate-limiting (20000 allowed)"));
+  Append(Line(3700, "systemd-journald[300]: Suppressed 12 messages from postfix@-.service"));
+  Append(Line(3800,
+              "postfix/smtpd[1]: warning: rsyslogd: imjournal: 5 messages lost due to "
+              "rate-limiting"));
+  const auto batches = OpenAndDeliver();
+  EXPECT_EQ(server_.total().suppressed(), 9349);
+  EXPECT_EQ(server_.total().read(), 3) << "what was lost was not read";
+  ASSERT_EQ(batches[0].counts_size(), 2);
+  EXPECT_EQ(batches[0].counts(0).lines().suppressed(), 9337);
+  EXPECT_EQ(batches[0].counts(1).lines().suppressed(), 12);
+}
+
+TEST_F(PipelineTest, SessionsOfWhichOnlyCountersTellTlsAreCounted) {
+  const std::string peer = "a.example[192.0.2.1]";
+  const auto connect = [&](int pid) {
+    Append(Line(10, absl::StrCat("postfix/smtpd[", pid, "]: connect from ", peer)));
+  };
+  const auto disconnect = [&](int pid, const std::string& counters) {
+    Append(Line(20, absl::StrCat("postfix/smtpd[", pid, "]: disconnect from ", peer, counters)));
+  };
+  for (const int pid : {1, 2, 3}) connect(pid);
+  Append(Line(11, "postfix/smtpd[1]: Anonymous TLS connection established from " + peer +
+                      ": TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"));
+  disconnect(1, " ehlo=2 starttls=1 quit=1 commands=4");
+  disconnect(2, " ehlo=2 starttls=1 quit=1 commands=4");
+  disconnect(3, " ehlo=1 quit=1 commands=2");
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().sessions(), 3);
+  EXPECT_EQ(server_.total().tls_lines(), 1);
+  EXPECT_EQ(server_.total().tls_unlogged_sessions(), 1);
+}
+
+TEST_F(PipelineTest, ReadingOnceIsTold) {
+  Session(10, 100);
+  EXPECT_FALSE(OpenAndDeliver().back().once());
+  Session(20, 100);
+  options_.once = true;
+  EXPECT_TRUE(OpenAndDeliver().back().once());
+  EXPECT_TRUE(pipeline_->Status().once());
+}
+
 TEST_F(PipelineTest, FirstHeaderHostIsTheLogsOwnAlsoAfterARestart) {
   options_.assembler.host = "renamed.example.org";
   Session(10, 100);

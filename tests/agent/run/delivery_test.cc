@@ -23,6 +23,8 @@ TEST_F(DeliveryTest, HelloTellsWhoTheAgentIs) {
   EXPECT_EQ(hellos_[0].parser_version(), kParserVersion);
   EXPECT_EQ(hellos_[0].key_version(), kKeyVersion);
   EXPECT_THAT(hellos_[0].logs(), ElementsAre(folder_.Path("mail.log"), folder_.Path("other.log")));
+  EXPECT_EQ(hellos_[0].source_kind(), v1::SOURCE_KIND_FILES);
+  EXPECT_TRUE(hellos_[0].has_wall_time());
 }
 
 TEST_F(DeliveryTest, NothingIsSentBeforeTheWelcome) {

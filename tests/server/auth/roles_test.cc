@@ -20,7 +20,9 @@ std::string RoleOf(const std::string& path) { return std::string(RoleName(Requir
 // Every method of the protocol, so that whoever adds one decides who may call it.
 TEST(Roles, OfEveryMethod) {
   const std::map<std::string, std::string> expected = {
+      {"/mxtally.v1.FleetService/GetHost", "reader"},
       {"/mxtally.v1.FleetService/ListHosts", "reader"},
+      {"/mxtally.v1.FleetService/RetireHost", "operator"},
       {"/mxtally.v1.IngestService/StreamSessions", "agent"},
       {"/mxtally.v1.StatsService/GetTlsStats", "reader"},
   };

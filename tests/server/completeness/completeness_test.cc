@@ -46,12 +46,10 @@ HostCoverage::Log Log(const std::vector<std::pair<std::string, std::string>>& co
 HostCoverage Host(const std::string& name, std::vector<HostCoverage::Log> logs) {
   HostCoverage host;
   host.host = name;
-  host.expected_from = At("00:00");
+  host.expected = {{At("00:00"), absl::InfiniteFuture()}};
   host.last_seen = At("12:00");
   host.logs = std::move(logs);
-  host.sessions = 3;
-  host.ended_sessions = 3;
-  host.counter_lines = 3;
+  host.any_session = true;
   return host;
 }
 
@@ -99,7 +97,7 @@ TEST_F(CompletenessTest, NothingKnownIsNotComplete) {
 
 TEST_F(CompletenessTest, WindowBeforeEveryHostIsNotComplete) {
   HostCoverage host = Host("mx1", {Log({}, "12:00")});
-  host.expected_from = At("11:00");
+  host.expected[0].first = At("11:00");
   start_ = "01:00";
   end_ = "02:00";
   const v1::Completeness c = Judge({host});
@@ -160,8 +158,7 @@ TEST_F(CompletenessTest, SilentHostStillReportsForAWindowThatWasReadThrough) {
 
 TEST_F(CompletenessTest, ReadHostWithoutSessionsIsQuiet) {
   HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
-  host.sessions = 0;
-  host.ended_sessions = 0;
+  host.any_session = false;
   const v1::Completeness c = Judge({host});
   EXPECT_TRUE(c.complete());
   EXPECT_EQ(c.hosts_reporting(), 1);
@@ -170,7 +167,7 @@ TEST_F(CompletenessTest, ReadHostWithoutSessionsIsQuiet) {
 
 TEST_F(CompletenessTest, HostThatIsNotReadThroughIsNotQuiet) {
   HostCoverage host = Host("mx1", {Log({{"00:00", "07:00"}, {"08:00", "12:00"}}, "12:00")});
-  host.sessions = 0;
+  host.any_session = false;
   EXPECT_THAT(Judge({host}).quiet_hosts(), IsEmpty());
 }
 
@@ -182,7 +179,7 @@ TEST_F(CompletenessTest, RegisteredHostWithoutALogLags) {
 
 TEST_F(CompletenessTest, NewHostWhoseLogWasNeverReadLags) {
   HostCoverage host = Host("mx1", {Log({})});
-  host.expected_from = At("11:59");
+  host.expected[0].first = At("11:59");
   const v1::Completeness c = Judge({host});
   EXPECT_EQ(c.hosts_reporting(), 0);
   EXPECT_THAT(Reasons(c), ElementsAre("host mx1 is not read within the window"));
@@ -200,7 +197,7 @@ TEST_F(CompletenessTest, HoleBeforeTheEndIsAReasonButTheHostReports) {
 TEST_F(CompletenessTest, OldLogIsReadThroughTheHourItEndsIn) {
   now_ = "24:00";
   HostCoverage host = Host("mx1", {Log({{"06:20", "08:40"}}, "24:00")});
-  host.expected_from = At("06:20");
+  host.expected[0].first = At("06:20");
   end_ = "09:00";
   EXPECT_TRUE(Judge({host}).complete());
   EXPECT_EQ(Judge({host}).hosts_reporting(), 1);
@@ -209,7 +206,7 @@ TEST_F(CompletenessTest, OldLogIsReadThroughTheHourItEndsIn) {
 TEST_F(CompletenessTest, OldLogSaysNothingAboutLaterHours) {
   now_ = "24:00";
   HostCoverage host = Host("mx1", {Log({{"06:20", "08:40"}}, "24:00")});
-  host.expected_from = At("06:20");
+  host.expected[0].first = At("06:20");
   end_ = "11:00";
   const v1::Completeness c = Judge({host});
   EXPECT_FALSE(c.complete());
@@ -227,7 +224,7 @@ TEST_F(CompletenessTest, EndOfReadingWithinAnHourIsNotStretched) {
 TEST_F(CompletenessTest, LogsBeginWithTheirFirstLineInTheWindowInWhichTheirHostBegins) {
   HostCoverage host = Host("mx1", {Log({{"07:00", "12:00"}}, "12:00"),
                                    Log({{"10:00", "12:00"}}, "12:00", "submission.log")});
-  host.expected_from = At("06:30");
+  host.expected[0].first = At("06:30");
   EXPECT_TRUE(Judge({host}).complete());
   start_ = "08:00";
   EXPECT_THAT(Reasons(Judge({host})),
@@ -301,12 +298,71 @@ TEST_F(CompletenessTest, ForeignHostLinesAreAFinding) {
 
 TEST_F(CompletenessTest, SessionsThatEndWithoutAnyTraceOfTlsAreAFinding) {
   HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
-  host.counter_lines = 0;
+  host.tls_not_logged = true;
   const v1::Completeness c = Judge({host});
   EXPECT_THAT(Findings(c), ElementsAre("mx1 TLS_NOT_LOGGED"));
   EXPECT_THAT(c.findings(0).advice(), HasSubstr("smtpd_tls_loglevel = 1"));
-  host.tls_lines = 1;
-  EXPECT_THAT(Findings(Judge({host})), IsEmpty());
+  host.mta_config.emplace().set_smtpd_tls_loglevel(0);
+  EXPECT_THAT(Judge({host}).findings(0).advice(), HasSubstr("smtpd_tls_loglevel is 0 on mx1"));
+}
+
+TEST_F(CompletenessTest, HoursWithoutCiphersAreListedAndExplainedByTheConfiguration) {
+  HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
+  v1::TlsLoggingGap& gap = host.tls_logging_gaps.emplace_back();
+  gap.set_host("mx1");
+  gap.set_shows("NO_CIPHERS");
+  *gap.mutable_start_time() = Stamp("08:00");
+  *gap.mutable_end_time() = Stamp("10:00");
+  v1::Completeness c = Judge({host});
+  EXPECT_TRUE(c.complete()) << "the share is known";
+  ASSERT_THAT(c.tls_logging_gaps(), SizeIs(1));
+  EXPECT_EQ(c.tls_logging_gaps(0).SerializeAsString(), gap.SerializeAsString());
+  EXPECT_THAT(Findings(c), ElementsAre("mx1 CIPHERS_NOT_LOGGED"));
+  EXPECT_THAT(c.findings(0).advice(), HasSubstr("set smtpd_tls_loglevel = 1"));
+  host.mta_config.emplace().set_smtpd_tls_loglevel(0);
+  EXPECT_THAT(Judge({host}).findings(0).advice(),
+              testing::StartsWith("smtpd_tls_loglevel is 0 on mx1: ciphers unknown; set it to 1"));
+  host.mta_config->set_smtpd_tls_loglevel(1);
+  EXPECT_THAT(Judge({host}).findings(0).advice(),
+              HasSubstr("was 0 up to 2026-11-02T10:00Z and is 1 now"));
+}
+
+TEST_F(CompletenessTest, ClockSkewMakesIncompleteAndIsListed) {
+  HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
+  v1::HostClockSkew& skew = host.clock_skews.emplace_back();
+  skew.set_host("mx1");
+  *skew.mutable_start_time() = Stamp("07:00");
+  *skew.mutable_end_time() = Stamp("09:00");
+  skew.set_ahead_seconds(-3600);
+  const v1::Completeness c = Judge({host});
+  EXPECT_FALSE(c.complete());
+  EXPECT_THAT(Reasons(c), ElementsAre("the clock of host mx1 was up to 1h behind the server's, "
+                                      "which concerns log times from 2026-11-02T07:00:00Z to "
+                                      "2026-11-02T09:00:00Z"));
+  EXPECT_THAT(Findings(c), ElementsAre("mx1 CLOCK_SKEW"));
+  EXPECT_THAT(c.clock_skews(), SizeIs(1));
+}
+
+TEST_F(CompletenessTest, SuppressedLinesAreAFinding) {
+  HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
+  host.exceptions.set_suppressed_lines(5);
+  const v1::Completeness c = Judge({host});
+  EXPECT_THAT(Findings(c), ElementsAre("mx1 SUPPRESSED_LINES"));
+  EXPECT_THAT(Reasons(c), ElementsAre("5 lines were lost by a logger, as it says, before they "
+                                      "could be read"));
+}
+
+TEST_F(CompletenessTest, CountsThatRetentionRemovedMakeIncomplete) {
+  const std::vector<HostCoverage> hosts = {Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")})};
+  CompletenessOptions options;
+  options.counts_since = At("06:00");
+  EXPECT_TRUE(
+      CompletenessOf(hosts, {}, {At("06:00"), At("12:00")}, At("12:00"), options).complete());
+  options.counts_since = At("07:00");
+  const v1::Completeness c =
+      CompletenessOf(hosts, {}, {At("06:00"), At("12:00")}, At("12:00"), options);
+  EXPECT_THAT(Reasons(c), ElementsAre("counts before 2026-11-02T07:00:00Z were removed by "
+                                      "retention, or are kept by day only"));
 }
 
 TEST_F(CompletenessTest, SessionOpenForLongerThanAnHourMakesIncomplete) {
@@ -322,12 +378,45 @@ TEST_F(CompletenessTest, SessionOpenForLongerThanAnHourMakesIncomplete) {
 
 TEST_F(CompletenessTest, HostIsExpectedFromItsRegistrationToItsRetirement) {
   HostCoverage host = Host("mx1", {Log({{"08:00", "10:00"}}, "10:00")});
-  host.expected_from = At("08:00");
-  host.expected_until = At("10:00");
+  host.expected = {{At("08:00"), At("10:00")}};
   host.last_seen = At("10:00");
   EXPECT_TRUE(Judge({host}).complete());
   start_ = "10:00";
   EXPECT_EQ(Judge({host}).hosts_expected(), 0);
+}
+
+TEST_F(CompletenessTest, RetiredHostThatCameBackIsNotExpectedInBetween) {
+  HostCoverage host = Host("mx1", {Log({{"06:00", "08:00"}, {"10:15", "12:00"}}, "12:00")});
+  host.expected = {{At("05:00"), At("08:00")}, {At("10:00"), absl::InfiniteFuture()}};
+  EXPECT_TRUE(Judge({host}).complete());
+  EXPECT_EQ(Judge({host}).hosts_expected(), 1);
+  host.expected = {{At("05:00"), absl::InfiniteFuture()}};
+  EXPECT_THAT(Reasons(Judge({host})),
+              ElementsAre("log mail.log of host mx1 was not read from 2026-11-02T08:00:00Z to "
+                          "2026-11-02T10:15:00Z"));
+}
+
+TEST_F(CompletenessTest, ExpectedHostThatNeverReportedIsNamed) {
+  HostCoverage host = Host("mx1", {});
+  host.last_seen = absl::InfinitePast();
+  host.any_session = false;
+  const v1::Completeness c = Judge({host});
+  EXPECT_EQ(c.hosts_expected(), 1);
+  EXPECT_EQ(c.hosts_reporting(), 0);
+  EXPECT_THAT(c.silent_hosts(), ElementsAre("mx1"));
+  EXPECT_THAT(Reasons(c), ElementsAre("host mx1 is expected and has never reported"));
+  EXPECT_THAT(Findings(c), ElementsAre("mx1 NEVER_REPORTED"));
+}
+
+TEST_F(CompletenessTest, ReopenedDayMayBeReadFromAnyLog) {
+  HostCoverage host = Host("mx1", {Log({{"00:00", "06:30"}, {"08:00", "12:00"}}, "12:00"),
+                                   Log({{"06:00", "08:30"}}, "12:00", "archive/mail.log")});
+  now_ = "36:00";
+  start_ = "07:00";
+  end_ = "08:00";
+  EXPECT_FALSE(Judge({host}).complete());
+  host.reopened = {{At("00:00"), At("24:00")}};
+  EXPECT_TRUE(Judge({host}).complete());
 }
 
 TEST_F(CompletenessTest, AskedHostThatIsNotKnownMakesIncomplete) {

@@ -126,7 +126,7 @@ TEST_F(HostListTest, FindingsSayWhatIsWrong) {
 
   HostCoverage coverage;
   coverage.host = "mx1";
-  coverage.ended_sessions = 5;
+  coverage.tls_not_logged = true;
   coverage.exceptions.set_foreign_host_lines(3);
   store_.coverage = {coverage};
   EXPECT_THAT(Findings(OnlyHost({second, second, second})),
@@ -150,6 +150,109 @@ TEST_F(HostListTest, TooManyNamesAreRefused) {
   const absl::Status status = AnswerListHosts(store_, request, kNow, connected_, guard_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("1001 names: expected at most 1000"));
+}
+
+TEST_F(HostListTest, RetiredHostIsListedAndNotExpected) {
+  const absl::Duration second = absl::Seconds(1);
+  const absl::Duration day = absl::Hours(24);
+  store_.hosts = {HostOf("a", {second, second, second}), HostOf("b", {day, day, day})};
+  SetAge(day, store_.hosts[1].mutable_retired_time());
+  const v1::ListHostsResponse r = List();
+  EXPECT_EQ(r.hosts_expected(), 1);
+  EXPECT_EQ(r.hosts(1).state(), v1::HOST_STATE_RETIRED);
+  EXPECT_THAT(Findings(r.hosts(1)), IsEmpty());
+}
+
+TEST_F(HostListTest, ExpectedHostThatNeverReportedIsAFinding) {
+  EXPECT_EQ(OnlyHost({}).state(), v1::HOST_STATE_SILENT);
+  EXPECT_THAT(Findings(OnlyHost({})), ElementsAre("NEVER_REPORTED"));
+}
+
+TEST_F(HostListTest, AgentsClockThatIsOffIsAFinding) {
+  const absl::Duration second = absl::Seconds(1);
+  store_.hosts = {HostOf("mx1", {second, second, second})};
+  store_.hosts[0].set_clock_ahead_seconds(-60);
+  EXPECT_THAT(Findings(List().hosts(0)), IsEmpty());
+  store_.hosts[0].set_clock_ahead_seconds(-90);
+  const v1::ListHostsResponse r = List();
+  EXPECT_THAT(Findings(r.hosts(0)), ElementsAre("CLOCK_SKEW"));
+  EXPECT_THAT(r.hosts(0).findings(0).advice(), HasSubstr("1m30s behind the server's clock"));
+}
+
+TEST_F(HostListTest, ConfigurationThatHidesCiphersIsAFindingBeforeAnySession) {
+  const absl::Duration second = absl::Seconds(1);
+  store_.hosts = {HostOf("mx7", {second, second, second})};
+  store_.hosts[0].mutable_mta_config()->set_smtpd_tls_loglevel(1);
+  EXPECT_THAT(Findings(List().hosts(0)), IsEmpty());
+  store_.hosts[0].mutable_mta_config()->set_smtpd_tls_loglevel(0);
+  const v1::ListHostsResponse r = List();
+  EXPECT_THAT(Findings(r.hosts(0)), ElementsAre("CIPHERS_NOT_LOGGED"));
+  EXPECT_THAT(r.hosts(0).findings(0).advice(),
+              testing::StartsWith("smtpd_tls_loglevel is 0 on mx7: ciphers unknown; set it to 1"));
+}
+
+TEST_F(HostListTest, LogThatPostfixWritesElsewhereIsAFinding) {
+  const absl::Duration second = absl::Seconds(1);
+  store_.hosts = {HostOf("mx1", {second, second, second})};
+  v1::Host& host = store_.hosts[0];
+  host.set_source_kind(v1::SOURCE_KIND_FILES);
+  host.add_logs()->set_log("/var/log/mail.log");
+  for (const char* path : {"", "/dev/stdout", "/var/log/mail.log"}) {
+    host.mutable_mta_config()->set_maillog_file(path);
+    EXPECT_THAT(Findings(List().hosts(0)), IsEmpty()) << path;
+  }
+  host.mutable_mta_config()->set_maillog_file("/var/log/postfix.log");
+  const v1::ListHostsResponse r = List();
+  EXPECT_THAT(Findings(r.hosts(0)), ElementsAre("LOG_ELSEWHERE"));
+  EXPECT_THAT(r.hosts(0).findings(0).advice(), HasSubstr("--log /var/log/postfix.log"));
+}
+
+// --- One host ---
+
+TEST_F(HostListTest, OneHostIsToldWithItsIntervals) {
+  const absl::Duration second = absl::Seconds(1);
+  store_.hosts = {HostOf("mx1", {second, second, second})};
+  HostCoverage coverage;
+  coverage.host = "mx1";
+  coverage.expected = {{kNow - absl::Hours(9), kNow - absl::Hours(5)},
+                       {kNow - absl::Hours(4), absl::InfiniteFuture()}};
+  HostCoverage::Log& log = coverage.logs.emplace_back();
+  log.log = "mail.log";
+  log.covered = {{kNow - absl::Hours(3), kNow}};
+  for (int i = 0; i < 1001; ++i) {
+    v1::HostGap& gap = coverage.gaps.emplace_back();
+    SetAge(absl::Hours(3000 - i), gap.mutable_start_time());
+  }
+  coverage.clock_skews.emplace_back().set_ahead_seconds(90);
+  coverage.tls_logging_gaps.emplace_back().set_shows("NO_CIPHERS");
+  store_.coverage = {coverage};
+  store_.sealed_days = {absl::CivilDay(2026, 9, 30), absl::CivilDay(2026, 10, 1)};
+  v1::GetHostRequest request;
+  request.set_host("MX1");
+  const auto r = AnswerGetHost(store_, request, kNow, connected_, guard_);
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->host().host(), "mx1");
+  EXPECT_EQ(r->host().state(), v1::HOST_STATE_REPORTING);
+  ASSERT_EQ(r->expected_size(), 2);
+  EXPECT_TRUE(r->expected(0).has_end_time());
+  EXPECT_FALSE(r->expected(1).has_end_time());
+  ASSERT_EQ(r->covered_size(), 1);
+  EXPECT_EQ(r->covered(0).log(), "mail.log");
+  ASSERT_EQ(r->gaps_size(), 1000);
+  EXPECT_EQ(r->gaps(0).start_time().seconds(), absl::ToUnixSeconds(kNow - absl::Hours(2999)))
+      << "the newest are told";
+  EXPECT_EQ(r->clock_skews_size(), 1);
+  EXPECT_EQ(r->tls_logging_gaps_size(), 1);
+  EXPECT_THAT(r->sealed_days(), ElementsAre("2026-09-30", "2026-10-01"));
+}
+
+TEST_F(HostListTest, UnknownHostIsNotFound) {
+  v1::GetHostRequest request;
+  EXPECT_EQ(AnswerGetHost(store_, request, kNow, connected_, guard_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  request.set_host("mx9");
+  EXPECT_EQ(AnswerGetHost(store_, request, kNow, connected_, guard_).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 }  // namespace

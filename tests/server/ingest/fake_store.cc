@@ -91,6 +91,9 @@ BatchOutcome FakeStore::Apply(const HostBatch& batch) {
 absl::Status FakeStore::Touch(absl::Span<const HostSighting> sightings) {
   std::lock_guard lock(mutex_);
   touches_.emplace_back(sightings.begin(), sightings.end());
+  for (const HostSighting& sighting : sightings) {
+    source_kinds_.emplace(sighting.host, sighting.source_kind);
+  }
   return absl::OkStatus();
 }
 
@@ -106,6 +109,36 @@ absl::StatusOr<std::vector<v1::StoredCut>> FakeStore::StoredCuts(const std::stri
     *stored.mutable_cut() = cut;
   }
   return cuts;
+}
+
+void FakeStore::AddMaintenance(int bites) {
+  std::lock_guard lock(mutex_);
+  bites_left_ += bites;
+}
+
+void FakeStore::AwaitMaintained() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return bites_ > 0 && bites_left_ == 0; });
+}
+
+int FakeStore::bites() const {
+  std::lock_guard lock(mutex_);
+  return bites_;
+}
+
+absl::StatusOr<bool> FakeStore::Maintain(absl::Duration) {
+  std::lock_guard lock(mutex_);
+  ++bites_;
+  if (bites_left_ > 0) --bites_left_;
+  changed_.notify_all();
+  return bites_left_ > 0;
+}
+
+absl::StatusOr<v1::SourceKind> FakeStore::SourceKindOf(const std::string& host) const {
+  std::lock_guard lock(mutex_);
+  if (!read_failure_.ok()) return read_failure_;
+  const auto known = source_kinds_.find(host);
+  return known == source_kinds_.end() ? v1::SOURCE_KIND_UNSPECIFIED : known->second;
 }
 
 absl::StatusOr<StatsResult> FakeStore::QueryStats(const StatsQuery&, const QueryGuard&) const {

@@ -35,6 +35,12 @@ class FakeStore final : public Store {
   std::vector<std::vector<HostSighting>> touches() const;
   std::vector<std::pair<absl::Time, int64_t>> rejected() const;
 
+  // The next calls of Maintain() say that there is more to do.
+  void AddMaintenance(int bites);
+  // Waits until Maintain() has said that nothing is left.
+  void AwaitMaintained();
+  int bites() const;
+
   const std::string& database_id() const override { return database_id_; }
   absl::StatusOr<std::vector<BatchOutcome>> Commit(absl::Span<const HostBatch> batches) override;
   absl::Status Touch(absl::Span<const HostSighting> sightings) override;
@@ -50,6 +56,18 @@ class FakeStore final : public Store {
                                                           const QueryGuard&) const override;
   absl::StatusOr<std::vector<v1::Host>> ListHosts(const std::vector<std::string>&,
                                                   const QueryGuard&) const override;
+  absl::Status ExpectHosts(absl::Span<const std::string>) override { return absl::OkStatus(); }
+  absl::StatusOr<absl::Time> RetireHost(const std::string&, absl::Time time) override {
+    return time;
+  }
+  absl::StatusOr<bool> Maintain(absl::Duration budget) override;
+  absl::Status ReopenDay(const std::string&, absl::CivilDay) override { return absl::OkStatus(); }
+  absl::StatusOr<v1::SourceKind> SourceKindOf(const std::string& host) const override;
+  absl::StatusOr<std::vector<absl::CivilDay>> SealedDays(const std::string&,
+                                                         const QueryGuard&) const override {
+    return std::vector<absl::CivilDay>();
+  }
+  KeptSince kept_since() const override { return {}; }
   absl::Status VerifyRollups(const QueryGuard&) const override;
   std::vector<std::pair<std::string, double>> Gauges() const override;
 
@@ -70,6 +88,9 @@ class FakeStore final : public Store {
   std::map<std::string, std::map<std::string, v1::Cut>> cuts_;  // By host and log.
   std::vector<std::vector<HostSighting>> touches_;
   std::vector<std::pair<absl::Time, int64_t>> rejected_;
+  std::map<std::string, v1::SourceKind> source_kinds_;
+  int bites_left_ = 0;
+  int bites_ = 0;
 };
 
 }  // namespace mxtally

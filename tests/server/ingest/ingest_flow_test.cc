@@ -460,5 +460,98 @@ TEST_F(IngestFlowTest, StreamsThatComeAndGoAtRandomLoseNothing) {
   EXPECT_GT(acked_sessions, 0);
 }
 
+// --- Sources, clocks, configuration ---
+
+v1::AgentHello HelloFrom(v1::SourceKind kind) {
+  v1::AgentHello hello;
+  hello.set_host("mx1");
+  hello.set_source_kind(kind);
+  return hello;
+}
+
+TEST_F(IngestFlowTest, SecondKindOfSourceIsRefusedWithTheNameOfTheFirst) {
+  StartServer();
+  auto files = Connect();
+  files->Hello(HelloFrom(v1::SOURCE_KIND_FILES));
+  EXPECT_TRUE(files->Read().has_welcome());
+  auto journal = Connect();
+  journal->Hello(HelloFrom(v1::SOURCE_KIND_JOURNAL));
+  const grpc::Status status = journal->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(),
+              HasSubstr("host mx1 is read from log files, and this agent reads the journal"));
+  EXPECT_TRUE(journal->retry_delay_ms().has_value());
+  auto again = Connect();
+  again->Hello(HelloFrom(v1::SOURCE_KIND_FILES));
+  EXPECT_TRUE(again->Read().has_welcome());
+}
+
+TEST_F(IngestFlowTest, AgentThatDoesNotTellItsSourceIsNotRefused) {
+  StartServer();
+  auto files = Connect();
+  files->Hello(HelloFrom(v1::SOURCE_KIND_FILES));
+  EXPECT_TRUE(files->Read().has_welcome());
+  auto old = Connect();
+  old->Hello(HelloFrom(v1::SOURCE_KIND_UNSPECIFIED));
+  EXPECT_TRUE(old->Read().has_welcome());
+}
+
+TEST_F(IngestFlowTest, AgentsClockIsComparedWhenItsWordComes) {
+  const absl::Time now = absl::FromUnixSeconds(1'793'613'600);
+  IngestOptions options;
+  options.now = [now] { return now; };
+  options.writer.touch_interval = absl::ZeroDuration();
+  StartServer(std::move(options));
+  auto agent = Connect("mx1");
+  v1::AgentStatus status;
+  status.mutable_wall_time()->set_seconds(absl::ToUnixSeconds(now) + 90);
+  status.mutable_mta_config()->set_smtpd_tls_loglevel(0);
+  agent->SendStatus(status);
+  agent->HalfClose();
+  EXPECT_TRUE(agent->Finish().ok());
+  bool told = false;
+  for (const auto& sightings : store_.touches()) {
+    for (const HostSighting& sighting : sightings) {
+      if (!sighting.clock_ahead) continue;
+      told = true;
+      EXPECT_EQ(*sighting.clock_ahead, absl::Seconds(90));
+      ASSERT_TRUE(sighting.mta_config.has_value());
+      EXPECT_TRUE(sighting.mta_config->has_smtpd_tls_loglevel());
+    }
+  }
+  EXPECT_TRUE(told);
+}
+
+// --- Work between two groups ---
+
+TEST_F(IngestFlowTest, WorkOfTheServerRunsWhenAllThatWasQueuedIsStored) {
+  StartServer();
+  auto agent = Connect("mx1");
+  store_.Pause();
+  agent->Send(Batch("mx1", 1));
+  store_.AwaitPausedCommit();
+  size_t commits = 0;
+  std::thread performer([&] {
+    service_->Perform([&](Store& store) {
+      EXPECT_EQ(&store, &store_);
+      commits = store_.commits().size();
+    });
+  });
+  store_.Resume();
+  performer.join();
+  EXPECT_EQ(commits, 1u);
+}
+
+TEST_F(IngestFlowTest, RetentionIsAppliedBiteByBiteUntilNothingIsLeft) {
+  store_.AddMaintenance(5);
+  StartServer();
+  store_.AwaitMaintained();
+  EXPECT_EQ(store_.bites(), 5);
+  auto agent = Connect("mx1");
+  agent->Send(Batch("mx1", 1));
+  EXPECT_TRUE(agent->AwaitAck(1));
+  EXPECT_EQ(store_.bites(), 5) << "not asked again before the interval is over";
+}
+
 }  // namespace
 }  // namespace mxtally

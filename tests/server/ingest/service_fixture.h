@@ -81,9 +81,14 @@ class Agent {
   }
 
   bool Hello(const std::string& host) {
+    v1::AgentHello hello;
+    hello.set_host(host);
+    hello.set_agent_version("0.1.0");
+    return Hello(hello);
+  }
+  bool Hello(const v1::AgentHello& hello) {
     v1::StreamSessionsRequest request;
-    request.mutable_hello()->set_host(host);
-    request.mutable_hello()->set_agent_version("0.1.0");
+    *request.mutable_hello() = hello;
     return stream_->Write(request);
   }
   // Says hello and waits for the welcome.
@@ -102,6 +107,11 @@ class Agent {
     v1::StreamSessionsRequest request;
     request.mutable_status()->set_mta(mta);
     request.mutable_status()->add_logs()->set_log("/var/log/mail.log");
+    return stream_->Write(request);
+  }
+  bool SendStatus(const v1::AgentStatus& status) {
+    v1::StreamSessionsRequest request;
+    *request.mutable_status() = status;
     return stream_->Write(request);
   }
   // An empty message when the stream has ended.

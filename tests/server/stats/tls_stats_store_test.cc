@@ -83,6 +83,7 @@ class TlsStatsStoreTest : public testing::Test {
       SetTime(At(stamp), end.mutable_log_time());
     }
     SetTime(now_, batch.mutable_caught_up_time());
+    batch.set_once(once_);
     const HostBatch of_host{"mx1", &batch, {}};
     const auto outcome = store_->Commit({of_host});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
@@ -109,9 +110,11 @@ class TlsStatsStoreTest : public testing::Test {
   absl::Time now_ = At("2026-11-02 10:00:00");
   std::optional<v1::Cut> end_;
   std::unique_ptr<Store> store_;
+  bool once_ = false;
 };
 
 TEST_F(TlsStatsStoreTest, OldLogThatWasReadOnceIsComplete) {
+  once_ = true;
   Register();
   Read({"2026-10-01 04:02:01", "2026-10-01 12:00:00", "2026-10-02 04:01:10"});
   now_ += absl::Hours(5);  // The agent has gone.
@@ -122,6 +125,14 @@ TEST_F(TlsStatsStoreTest, OldLogThatWasReadOnceIsComplete) {
   EXPECT_THAT(Reasons("2026-10-01/2026-10-03"),
               ElementsAre("log /var/log/mail.log of host mx1 was not read from "
                           "2026-10-02T05:00:00Z to 2026-10-03T00:00:00Z"));
+}
+
+TEST_F(TlsStatsStoreTest, NewAgentOnAQuietHostIsCompleteAtOnce) {
+  Register();
+  Read({"2026-11-01 20:10:00"});
+  EXPECT_THAT(Reasons("24h"), IsEmpty());
+  EXPECT_THAT(Reasons("1h"), IsEmpty());
+  EXPECT_THAT(Ask("1h").completeness().quiet_hosts(), ElementsAre("mx1"));
 }
 
 TEST_F(TlsStatsStoreTest, NewAgentOnABusyHostIsCompleteAtOnce) {

@@ -20,6 +20,8 @@ class FakeStore final : public Store {
   std::optional<absl::Time> newest_hour;
   std::vector<HostCoverage> coverage;
   std::vector<v1::Host> hosts;
+  std::vector<absl::CivilDay> sealed_days;
+  KeptSince kept;
 
   const std::string& database_id() const override { return database_id_; }
   absl::StatusOr<std::vector<BatchOutcome>> Commit(absl::Span<const HostBatch>) override {
@@ -49,6 +51,24 @@ class FakeStore final : public Store {
                                                   const QueryGuard&) const override {
     return hosts;
   }
+  absl::Status ExpectHosts(absl::Span<const std::string>) override {
+    return absl::UnimplementedError("read only");
+  }
+  absl::StatusOr<absl::Time> RetireHost(const std::string&, absl::Time) override {
+    return absl::UnimplementedError("read only");
+  }
+  absl::StatusOr<bool> Maintain(absl::Duration) override { return false; }
+  absl::Status ReopenDay(const std::string&, absl::CivilDay) override {
+    return absl::UnimplementedError("read only");
+  }
+  absl::StatusOr<v1::SourceKind> SourceKindOf(const std::string&) const override {
+    return v1::SOURCE_KIND_UNSPECIFIED;
+  }
+  absl::StatusOr<std::vector<absl::CivilDay>> SealedDays(const std::string&,
+                                                         const QueryGuard&) const override {
+    return sealed_days;
+  }
+  KeptSince kept_since() const override { return kept; }
   absl::Status VerifyRollups(const QueryGuard& guard) const override { return guard(); }
   std::vector<std::pair<std::string, double>> Gauges() const override { return {}; }
 

@@ -1,0 +1,46 @@
+#include "storage/sqlite/tls_logging.h"
+
+#include <algorithm>
+
+namespace mxtally::sqlite {
+
+TlsShown TlsShownBy(const TlsLines& lines) {
+  if (lines.tls_lines > 0) return TlsShown::kAll;
+  if (lines.tls_unlogged_sessions > 0) return TlsShown::kNoCiphers;
+  return lines.ended_sessions > 0 && lines.counter_lines == 0 ? TlsShown::kNothing : TlsShown::kAll;
+}
+
+void TlsLoggingTable::Change(int64_t host_id, int64_t log_id, int64_t hour, const TlsLines& before,
+                             const TlsLines& after) {
+  const TlsShown was = TlsShownBy(before);
+  const TlsShown is = TlsShownBy(after);
+  if (was == is) return;
+  if (was != TlsShown::kAll) Remove(host_id, log_id, was, hour);
+  if (is != TlsShown::kAll) Add(host_id, log_id, is, hour);
+}
+
+void TlsLoggingTable::Add(int64_t host_id, int64_t log_id, TlsShown shown, int64_t hour) {
+  const int shows = static_cast<int>(shown);
+  int64_t start = hour;
+  int64_t end = hour + 1;
+  for (select_.Query(host_id, log_id, shows, hour + 1, hour); select_.Step();) {
+    start = std::min(start, select_.Int(0));
+    end = std::max(end, select_.Int(1));
+  }
+  for (const int64_t met : {start, hour + 1}) remove_.Run(host_id, log_id, shows, met);
+  insert_.Run(host_id, log_id, shows, start, end);
+}
+
+void TlsLoggingTable::Remove(int64_t host_id, int64_t log_id, TlsShown shown, int64_t hour) {
+  const int shows = static_cast<int>(shown);
+  select_.Query(host_id, log_id, shows, hour, hour + 1);
+  if (!select_.Step()) return;
+  const int64_t start = select_.Int(0);
+  const int64_t end = select_.Int(1);
+  select_.Reset();
+  remove_.Run(host_id, log_id, shows, start);
+  if (start < hour) insert_.Run(host_id, log_id, shows, start, hour);
+  if (hour + 1 < end) insert_.Run(host_id, log_id, shows, hour + 1, end);
+}
+
+}  // namespace mxtally::sqlite
