@@ -24,5 +24,8 @@ int main(int argc, char** argv) {
     backup->show_progress = isatty(STDERR_FILENO) != 0;
     return mxtally::BackUp(*backup, std::cout, std::cerr);
   }
+  if (const auto* reopen = std::get_if<mxtally::ReopenOptions>(&command)) {
+    return mxtally::Reopen(*reopen, std::cout, std::cerr);
+  }
   return std::get<int>(command);
 }

@@ -1,5 +1,6 @@
 #include "server/program/database_commands.h"
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -43,6 +44,23 @@ int BackUp(const BackupOptions& options, std::ostream& out, std::ostream& err) {
     return kFailure;
   }
   out << options.to << ": whole\n";
+  return 0;
+}
+
+int Reopen(const ReopenOptions& options, std::ostream& out, std::ostream& err) {
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore({.url = options.database});
+  if (!store.ok()) {
+    err << store.status().message() << "\n";
+    return kFailure;
+  }
+  if (absl::Status s = (*store)->ReopenDay(options.host, options.day); !s.ok()) {
+    err << options.database << ": " << s.message() << "\n";
+    return kFailure;
+  }
+  out << "day " << absl::FormatCivilTime(options.day) << " of host " << options.host
+      << " is open and empty: start the server and read the day's log again; the day is sealed "
+         "anew "
+         "24 hours after its last record\n";
   return 0;
 }
 

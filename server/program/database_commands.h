@@ -6,6 +6,8 @@
 #include <ostream>
 #include <string>
 
+#include "absl/time/civil_time.h"
+
 namespace mxtally {
 
 struct AuditOptions {
@@ -28,6 +30,16 @@ struct BackupOptions {
 // Copies the database; see BackUpStore().  Returns the exit status: 0, or 1
 // after a failure that `err` tells.
 int BackUp(const BackupOptions& options, std::ostream& out, std::ostream& err);
+
+struct ReopenOptions {
+  std::string database;
+  std::string host;
+  absl::CivilDay day;
+};
+
+// Store::ReopenDay.  A server that runs has the database locked.  Returns the
+// exit status: 0; 1 it could not be.
+int Reopen(const ReopenOptions& options, std::ostream& out, std::ostream& err);
 
 }  // namespace mxtally
 

@@ -6,11 +6,14 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
 #include "proto/options/option_set.h"
 #include "proto/options/values.h"
 #include "proto/tls/credential_files.h"
 #include "server/auth/access_list.h"
 #include "server/program/test_kill.h"
+#include "server/serve/expected_hosts.h"
 #include "storage/open.h"
 
 namespace mxtally {
@@ -45,6 +48,26 @@ void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
               options.quotas.sessions_per_second, {});
   set.Flag("plaintext", "Let other machines connect where nothing is encrypted", options.plaintext);
   set.Choice("log-level", {"debug", "info", "warn", "error"}, "What is logged", serve.log_level);
+  const OptionSet::DurationRange kept;
+  set.Duration("session-retention", "How long single sessions are kept; 0: forever",
+               options.session_retention, kept);
+  set.Duration("hour-retention", "How long counts by hour are kept; 0: forever",
+               options.hour_retention, kept);
+  set.Duration("day-retention", "How long counts by day are kept; 0: forever",
+               options.day_retention, kept);
+  set.Text("expected-hosts", "FILE", "Names of hosts that should report, one a line",
+           options.expected_hosts);
+}
+
+// Counts must not go before what they are counted from.
+void CheckRetention(OptionSet& set, const std::string& shorter_name, absl::Duration shorter,
+                    const std::string& longer_name, absl::Duration longer) {
+  if (longer == absl::ZeroDuration()) return;  // Forever.
+  if (shorter != absl::ZeroDuration() && shorter <= longer) return;
+  set.Reject(longer_name,
+             absl::StrCat("at least --", shorter_name, ", which is ",
+                          shorter == absl::ZeroDuration() ? "forever" : DurationText(shorter)),
+             DurationText(longer));
 }
 
 void CheckDatabase(OptionSet& set, const ServerOptions& options) {
@@ -88,6 +111,15 @@ void CheckTls(OptionSet& set, const ServerOptions& options) {
 void CheckServeOptions(OptionSet& set, const ServerOptions& options) {
   CheckDatabase(set, options);
   CheckTls(set, options);
+  CheckRetention(set, "session-retention", options.session_retention, "hour-retention",
+                 options.hour_retention);
+  CheckRetention(set, "hour-retention", options.hour_retention, "day-retention",
+                 options.day_retention);
+  if (!options.expected_hosts.empty()) {
+    if (absl::Status s = ReadExpectedHosts(options.expected_hosts).status(); !s.ok()) {
+      set.Reject("expected-hosts", s);
+    }
+  }
   const auto check_listen = [&](const std::string& name, const ListenAddress& address) {
     if (options.plaintext || address.IsLoopback()) return;
     if (name == "listen" && !options.tls.certificate.empty()) return;
@@ -114,7 +146,7 @@ absl::Status ReadTestKill(char* const* environment, ServerOptions& options) {
 // Whether the first word leaves no doubt that it is about the whole program.
 bool NamesCommand(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* word : {"serve", "check", "backup", "-h", "--help", "--version"}) {
+  for (const char* word : {"serve", "check", "backup", "reopen", "-h", "--help", "--version"}) {
     if (words.front() == word) return true;
   }
   return false;
@@ -146,6 +178,17 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
   CLI::App& backup = *app.add_subcommand("backup", "Copy the database, also of a running server");
   set.AddTo(backup, {"database"});
   backup.add_option("--to", backup_options.to, "New file")->type_name("PATH")->required();
+  ReopenOptions reopen_options;
+  CLI::App& reopen = *app.add_subcommand(
+      "reopen",
+      "Drop a sealed day of a host, so that an archive can be read again; the server "
+      "must be stopped");
+  set.AddTo(reopen, {"database"});
+  reopen.add_option("--host", reopen_options.host, "Name of the host")
+      ->type_name("NAME")
+      ->required();
+  std::string day;
+  reopen.add_option("--day", day, "UTC day, 2026-11-02")->type_name("DAY")->required();
 
   try {
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
@@ -162,7 +205,7 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
     return app.exit(error, out, err) == 0 ? 0 : OptionSet::kBadUsage;
   }
   set.Read(environment);
-  if (backup) {
+  if (backup || reopen) {
     CheckDatabase(set, options);
   } else {
     CheckServeOptions(set, options);
@@ -177,6 +220,14 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
   if (backup) {
     backup_options.database = options.database;
     return backup_options;
+  }
+  if (reopen) {
+    if (!absl::ParseCivilTime(day, &reopen_options.day)) {
+      err << "--day: expected a day, such as 2026-11-02, found \"" << day << "\"\n";
+      return OptionSet::kBadUsage;
+    }
+    reopen_options.database = options.database;
+    return reopen_options;
   }
   if (!check) {
     serve_options.values = set.values();

@@ -26,7 +26,7 @@ struct ServeOptions {
 // A command to carry out, or the exit status of one that is done: 0 after
 // --help, --version and a `check` that found nothing, 2 for wrong usage, 78 for
 // a wrong configuration file.
-using CommandLine = std::variant<ServeOptions, AuditOptions, BackupOptions, int>;
+using CommandLine = std::variant<ServeOptions, AuditOptions, BackupOptions, ReopenOptions, int>;
 
 // Reads the words after the program's name, the environment ("NAME=VALUE", up
 // to a null pointer), and the configuration file that they name.  Tells on

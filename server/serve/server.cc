@@ -6,9 +6,13 @@
 #include <grpcpp/resource_quota.h>
 
 #include <chrono>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.pb.h"
@@ -20,6 +24,7 @@
 #include "server/http/http_server.h"
 #include "server/ingest/ingest_service.h"
 #include "server/metrics/server_metrics.h"
+#include "server/serve/expected_hosts.h"
 #include "server/stats/stats_service.h"
 #include "storage/open.h"
 
@@ -132,8 +137,33 @@ IngestOptions IngestOptionsOf(const ServerOptions& options, Authority& authority
   return ingest;
 }
 
-FleetServiceOptions FleetOptionsOf(IngestService& ingest) {
+// Zero means forever in options.
+absl::Duration Kept(absl::Duration option) {
+  return option == absl::ZeroDuration() ? absl::InfiniteDuration() : option;
+}
+
+// The hosts of the list.  Thread-safe.
+class ListedHosts {
+ public:
+  void Set(const std::vector<std::string>& hosts) {
+    auto set = std::make_shared<absl::flat_hash_set<std::string>>(hosts.begin(), hosts.end());
+    const std::lock_guard lock(mutex_);
+    hosts_ = std::move(set);
+  }
+  bool Contains(const std::string& host) const {
+    const std::lock_guard lock(mutex_);
+    return hosts_ != nullptr && hosts_->contains(host);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  // Shared, so that the lock is short.
+  std::shared_ptr<const absl::flat_hash_set<std::string>> hosts_;
+};
+
+FleetServiceOptions FleetOptionsOf(IngestService& ingest, const ListedHosts& listed) {
   FleetServiceOptions fleet;
+  fleet.listed = [&listed](const std::string& host) { return listed.Contains(host); };
   fleet.connected = [&ingest](const std::string& host) {
     return ingest.connected().Contains(host);
   };
@@ -152,7 +182,9 @@ FleetServiceOptions FleetOptionsOf(IngestService& ingest) {
 // services before the store.
 class ServerImpl final : public Server {
  public:
-  ServerImpl(const ServerOptions& options, std::unique_ptr<Store> store, ServerObserver& observer)
+  // `expected`: what the list of expected hosts holds.
+  ServerImpl(const ServerOptions& options, std::unique_ptr<Store> store,
+             const std::vector<std::string>& expected, ServerObserver& observer)
       : options_(options),
         listen_(options.listen),
         http_listen_(options.http_listen),
@@ -163,7 +195,9 @@ class ServerImpl final : public Server {
                    metrics_),
         ingest_(*store_, metrics_, IngestOptionsOf(options, authority_)),
         stats_(*store_),
-        fleet_(*store_, FleetOptionsOf(ingest_)) {}
+        fleet_(*store_, FleetOptionsOf(ingest_, listed_)) {
+    listed_.Set(expected);
+  }
 
   ~ServerImpl() override {
     if (grpc_ == nullptr) return;
@@ -211,6 +245,7 @@ class ServerImpl final : public Server {
 
   void Reload() override {
     if (credentials_ != nullptr) credentials_->Reload();
+    if (!options_.expected_hosts.empty()) ReloadExpectedHosts();
   }
 
   const ListenAddress& listen() const override { return listen_; }
@@ -219,6 +254,17 @@ class ServerImpl final : public Server {
   absl::Duration writer_busy_for() const override { return ingest_.writer_busy_for(); }
 
  private:
+  void ReloadExpectedHosts() {
+    const absl::StatusOr<std::vector<std::string>> hosts =
+        ReadExpectedHosts(options_.expected_hosts);
+    absl::Status status = hosts.status();
+    if (hosts.ok()) {
+      ingest_.Perform([&](Store& store) { status = store.ExpectHosts(*hosts); });
+    }
+    if (status.ok()) listed_.Set(*hosts);
+    metrics_.OnFilesChanged(status);
+  }
+
   absl::Status ListenHttp() {
     HttpOptions http;
     http.host = http_listen_.host;
@@ -284,6 +330,7 @@ class ServerImpl final : public Server {
   std::mutex health_mutex_;  // Guards whether there is a `grpc_` to tell health to.
   bool serving_ = false;
   std::unique_ptr<CredentialWatch> credentials_;  // Null without TLS.
+  ListedHosts listed_;
   IngestService ingest_;
   StatsService stats_;
   FleetService fleet_;
@@ -307,6 +354,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   }
   StoreOptions store_options;
   store_options.url = options.database;
+  store_options.retention = {.sessions = Kept(options.session_retention),
+                             .hours = Kept(options.hour_retention),
+                             .days = Kept(options.day_retention)};
   // One for each query that may run, so that opening a stream (1) and asking
   // whether the server is ready (1) never wait for a query.
   store_options.readers_max =
@@ -317,7 +367,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                             store.status().message()));
   }
 
-  auto server = std::make_unique<ServerImpl>(options, *std::move(store), observer);
+  std::vector<std::string> expected;
+  if (!options.expected_hosts.empty()) {
+    absl::StatusOr<std::vector<std::string>> hosts = ReadExpectedHosts(options.expected_hosts);
+    if (!hosts.ok()) return hosts.status();
+    expected = *std::move(hosts);
+  }
+  if (absl::Status status = (*store)->ExpectHosts(expected); !status.ok()) return status;
+
+  auto server = std::make_unique<ServerImpl>(options, *std::move(store), expected, observer);
   if (absl::Status status = server->Listen(); !status.ok()) return status;
   return server;
 }

@@ -44,6 +44,15 @@ struct ServerOptions {
   // What one agent may take.
   AgentQuotaOptions quotas = {};
 
+  // How long things are kept.  Zero: forever.  session <= hour <= day.
+  absl::Duration session_retention = absl::Hours(24 * 30);
+  absl::Duration hour_retention = absl::Hours(24 * 400);
+  absl::Duration day_retention = absl::ZeroDuration();
+
+  // File of hosts that are expected, see ReadExpectedHosts(); empty: those that
+  // have been heard of.
+  std::string expected_hosts = {};
+
   // Whether other machines may connect to a port where nothing is encrypted.
   bool plaintext = false;
 
@@ -72,7 +81,7 @@ class Server {
   virtual ~Server() = default;
 
   // Reads certificates and access list again now, rather than within
-  // `reload_interval`.
+  // `reload_interval`, and the list of expected hosts.
   virtual void Reload() = 0;
 
   // The addresses bound, with the ports that the system picked.

@@ -207,6 +207,8 @@ class Server:
         self.process = self._test.start_process("server", [
             server_binary(), "serve",
             "--listen", f"127.0.0.1:{self.port}", "--http-listen", f"127.0.0.1:{self.http_port}",
+            # The tests' logs are of any age.
+            "--session-retention", "0", "--hour-retention", "0",
             "--database", f"sqlite:{self.database}", *self.options])
         ready = self.process.wait_for_line(
             r"ready: gRPC on 127\.0\.0\.1:(\d+), HTTP on 127\.0\.0\.1:(\d+)")

@@ -232,6 +232,46 @@ TEST_F(CommandLineTest, CheckOfADamagedDatabaseIs3AndOfNone1) {
   EXPECT_THAT(text, HasSubstr("damaged; stop the server and restore a backup"));
 }
 
+TEST_F(CommandLineTest, ReopenNeedsAStoppedServerAndASealedDay) {
+  const auto reopen = [this](const std::string& day) {
+    return Run({"reopen", "--database", Database(), "--host", "mx1", "--day", day});
+  };
+  {
+    Program server(
+        {"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--database", Database()});
+    server.ReadUntil("ready: ");
+    const auto [status, text] = reopen("2026-11-02");
+    EXPECT_EQ(status, 1);
+    EXPECT_THAT(text, HasSubstr("another server has this database open"));
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.Wait(), 0);
+  }
+  EXPECT_EQ(reopen("2026-11-02"), std::make_pair(1, Database() + ": no host is named mx1\n"));
+  EXPECT_EQ(reopen("yesterday"),
+            std::make_pair(2, std::string("--day: expected a day, such as 2026-11-02, found "
+                                          "\"yesterday\"\n")));
+}
+
+TEST_F(CommandLineTest, CountsAreNotKeptShorterThanWhatTheyCount) {
+  for (const auto& [option, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"--hour-retention=29d", "at least --session-retention, which is 30d"},
+           {"--session-retention=0", "at least --session-retention, which is forever"},
+           {"--day-retention=1d", "at least --hour-retention, which is 400d"},
+           {"--session-retention=soon", "soon"}}) {
+    const auto [status, text] = Run({"--database", Database(), option});
+    EXPECT_EQ(status, 2) << option;
+    EXPECT_THAT(text, HasSubstr(expected));
+  }
+}
+
+TEST_F(CommandLineTest, ListOfExpectedHostsIsCheckedWithItsLine) {
+  const std::string path = absl::StrCat(dir_, "/hosts");
+  std::ofstream(path) << "# the fleet\nmx1.example.org\n\nmx 2  # no name\n";
+  const auto [status, text] = Run({"--database", Database(), "--expected-hosts", path});
+  EXPECT_EQ(status, 2);
+  EXPECT_THAT(text, HasSubstr(path + ":4: expected the name of a host"));
+}
+
 TEST_F(CommandLineTest, BackupNeedsItsOptions) {
   EXPECT_EQ(Run({"backup", "--database", Database()}).first, 2);
   EXPECT_EQ(Run({"backup", "--to", "x"}).first, 2);

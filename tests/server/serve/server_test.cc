@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -153,6 +154,32 @@ TEST_F(ServerTest, StopsWhileAStreamIsOpen) {
   while (stream->Read(&response)) {
   }
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ServerTest, ExpectedHostsAreNamedUntilTheyLeaveTheList) {
+  const std::string path = absl::StrCat(dir_, "/hosts");
+  const auto list = [this] {
+    grpc::ClientContext context;
+    v1::ListHostsResponse response;
+    EXPECT_TRUE(v1::FleetService::NewStub(channel_)->ListHosts(&context, {}, &response).ok());
+    return response;
+  };
+  std::ofstream(path) << "mx1\nMX2 # the spare one\n";
+  options_.expected_hosts = path;
+  Start();
+  ASSERT_EQ(list().hosts_size(), 2);
+  EXPECT_EQ(list().hosts_expected(), 2);
+  EXPECT_EQ(list().hosts_reporting(), 0);
+  EXPECT_EQ(list().hosts(1).host(), "mx2");
+  EXPECT_EQ(list().hosts(1).findings(0).finding(), "NEVER_REPORTED");
+
+  std::ofstream(path) << "mx1\nmx 2\n";
+  server_->Reload();
+  EXPECT_EQ(list().hosts_expected(), 2) << "a list that is wrong changes nothing";
+  std::ofstream(path) << "mx1\n";
+  server_->Reload();
+  EXPECT_EQ(list().hosts_expected(), 1);
+  EXPECT_EQ(list().hosts(1).state(), v1::HOST_STATE_RETIRED);
 }
 
 }  // namespace
