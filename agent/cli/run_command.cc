@@ -1,5 +1,6 @@
 #include "agent/cli/run_command.h"
 
+#include <malloc.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -42,6 +43,11 @@ constexpr int64_t kChunkBytes = 64 * 1024;
 // took a quarter of the agent's time, and a checkpoint costs two fsyncs of the
 // disk that the MTA's queue is on.
 constexpr absl::Duration kSnapshotInterval = absl::Seconds(5);
+
+// Larger blocks go back to the system when they are freed.  Batches, snapshots
+// and what TLS makes of them are large and live shortly; left to itself glibc
+// raises this bound to their size and the heap keeps their room, 6 MB of it.
+constexpr int kMmapBytes = 128 * 1024;
 
 absl::StatusOr<std::vector<LogFollowerOptions>> LogsToFollow(
     const std::vector<std::string>& patterns) {
@@ -156,6 +162,9 @@ std::optional<RunOptions> ReadAgain(const RunOptions& before, const std::vector<
 
 int Run(const RunOptions& options, const std::vector<std::string>& words,
         char* const* environment) {
+  mallopt(M_MMAP_THRESHOLD, kMmapBytes);
+  mallopt(M_TRIM_THRESHOLD, kMmapBytes);
+  mallopt(M_ARENA_MAX, 1);  // Threads that only pass bytes on need none of their own.
   const std::shared_ptr<spdlog::logger> logger = CreateLogger();
   logger->set_level(spdlog::level::from_str(options.log_level));
   const auto fail = [&logger](const absl::Status& status, int exit_status) {
