@@ -65,7 +65,7 @@ std::string Authority::Unnamed(const Peer& peer) const {
   return text;
 }
 
-absl::Status Authority::Deny(DenialReason reason, absl::StatusCode code, std::string message,
+absl::Status Authority::Deny(DenialReason reason, absl::StatusCode code, const std::string& message,
                              const std::string& caller, absl::string_view method) {
   absl::Status status(code, message);
   observer_.OnDenied(
@@ -147,7 +147,7 @@ absl::Status Authority::Check(const Peer& peer, absl::string_view method) {
                                      RoleName(required), ", found ", caller->description, " with ",
                                      caller->roles.ToString());
   if (!encrypted_) absl::StrAppend(&message, "; operators need TLS");
-  return Deny(DenialReason::kRole, absl::StatusCode::kPermissionDenied, std::move(message),
+  return Deny(DenialReason::kRole, absl::StatusCode::kPermissionDenied, message,
               caller->description, method);
 }
 

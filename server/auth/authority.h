@@ -74,7 +74,7 @@ class Authority {
  private:
   absl::StatusOr<Caller> IdentifyToken(const Peer& peer, absl::string_view method);
   absl::StatusOr<Caller> IdentifyCertificate(const Peer& peer, absl::string_view method);
-  absl::Status Deny(DenialReason reason, absl::StatusCode code, std::string message,
+  absl::Status Deny(DenialReason reason, absl::StatusCode code, const std::string& message,
                     const std::string& caller, absl::string_view method);
   std::shared_ptr<const AccessList> list() const;
 
