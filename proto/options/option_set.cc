@@ -98,7 +98,7 @@ void OptionSet::Text(std::string name, std::string type, std::string help, std::
           }});
 }
 
-void OptionSet::List(std::string name, std::string type, std::string help,
+void OptionSet::List(std::string name, std::string type, const std::string& help,
                      std::vector<std::string>& target) {
   Define({.kind = Kind::kList,
           .name = std::move(name),
@@ -185,7 +185,7 @@ void OptionSet::Duration(std::string name, std::string help, absl::Duration& tar
           }});
 }
 
-void OptionSet::Choice(std::string name, std::vector<std::string> values, std::string help,
+void OptionSet::Choice(std::string name, const std::vector<std::string>& values, std::string help,
                        std::string& target) {
   Define({.kind = Kind::kText,
           .name = std::move(name),

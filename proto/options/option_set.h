@@ -72,7 +72,8 @@ class OptionSet {
   // Definitions.  `name` without dashes; `type` is shown by --help; `target`
   // holds the default now and the value after Read(), and must outlive the set.
   void Text(std::string name, std::string type, std::string help, std::string& target);
-  void List(std::string name, std::string type, std::string help, std::vector<std::string>& target);
+  void List(std::string name, std::string type, const std::string& help,
+            std::vector<std::string>& target);
   void Flag(std::string name, std::string help, bool& target);
 
   // From `min` to `max`, both included.
@@ -92,18 +93,18 @@ class OptionSet {
   void Duration(std::string name, std::string help, absl::Duration& target, DurationRange range);
 
   // One of `values`.
-  void Choice(std::string name, std::vector<std::string> values, std::string help,
+  void Choice(std::string name, const std::vector<std::string>& values, std::string help,
               std::string& target);
 
   // Anything that `parse` reads from a text: std::string -> absl::StatusOr<T>.
   template <typename T, typename Parse>
-  void Value(std::string name, std::string type, std::string help, T& target, Parse parse,
-             std::string default_text = "") {
+  void Value(const std::string& name, const std::string& type, const std::string& help, T& target,
+             Parse parse, const std::string& default_text = "") {
     Define({.kind = Kind::kText,
-            .name = std::move(name),
-            .type = std::move(type),
-            .help = std::move(help),
-            .default_text = std::move(default_text),
+            .name = name,
+            .type = type,
+            .help = help,
+            .default_text = default_text,
             .take = [&target, parse = std::move(parse)](const std::vector<std::string>& words) {
               absl::StatusOr<T> value = parse(words.front());
               if (!value.ok()) return value.status();
