@@ -11,7 +11,6 @@ namespace mxtally {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 const absl::Time kMidnight = absl::FromCivil(absl::CivilDay(2026, 11, 2), absl::UTCTimeZone());
