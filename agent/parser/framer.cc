@@ -32,13 +32,38 @@ bool TakeBlank(std::string_view& text) {
   return true;
 }
 
-// 1 to 12; 0 for another word.  English only: syslog writers use the C locale.
+// Of a word of three letters: 1 to 12; 0 for another.  English only: syslog writers
+// use the C locale.
 int MonthNumber(std::string_view word) {
-  static constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  for (size_t i = 0; i < kMonths.size(); i += 3) {
-    if (kMonths.substr(i, 3) == word) return static_cast<int>(i / 3) + 1;
+  constexpr auto number = [](const char* p) { return (p[0] << 16) | (p[1] << 8) | p[2]; };
+  switch (number(word.data())) {
+    case number("Jan"):
+      return 1;
+    case number("Feb"):
+      return 2;
+    case number("Mar"):
+      return 3;
+    case number("Apr"):
+      return 4;
+    case number("May"):
+      return 5;
+    case number("Jun"):
+      return 6;
+    case number("Jul"):
+      return 7;
+    case number("Aug"):
+      return 8;
+    case number("Sep"):
+      return 9;
+    case number("Oct"):
+      return 10;
+    case number("Nov"):
+      return 11;
+    case number("Dec"):
+      return 12;
+    default:
+      return 0;
   }
-  return 0;
 }
 
 // Reads "04:02:01" at `p`.
@@ -108,10 +133,18 @@ bool DateExists(int year, int month, int day) {
   return month != 2 || day < 29 || leap;
 }
 
+// 0 for what is no day of any month.
+int DayNumber(const char* p) {
+  const int day = p[0] == ' ' && IsDigit(p[1]) ? p[1] - '0' : TwoDigits(p);
+  return day >= 1 && day <= 31 ? day : 0;
+}
+
 // Takes "Nov  2 04:02:01 " off `line`, but reads its clock only: month and day
 // are mostly those of the line before.
 bool TakeTraditionalStamp(std::string_view& line, Framer::Stamp& stamp) {
   if (line.size() <= kTraditionalStamp || !ReadClock(line.data() + 7, stamp)) return false;
+  const char* p = line.data();
+  if (MonthNumber(line) == 0 || p[3] != ' ' || DayNumber(p + 4) == 0 || p[6] != ' ') return false;
   stamp.hour_prefix = line.substr(0, kHourPrefix);
   line.remove_prefix(kTraditionalStamp);
   return ReadFraction(line, stamp.nanosecond) && TakeBlank(line);
@@ -215,9 +248,8 @@ bool Framer::ReadTraditionalTime(const Stamp& stamp, absl::Time& time) {
     time = FromUnix(hour_start_ + stamp.minute * 60 + stamp.second, stamp.nanosecond);
   } else {
     const char* p = stamp.hour_prefix.data();
-    const int month = MonthNumber(stamp.hour_prefix.substr(0, 3));
-    const int day = p[4] == ' ' && IsDigit(p[5]) ? p[5] - '0' : TwoDigits(p + 4);
-    if (month == 0 || p[3] != ' ' || p[6] != ' ') return false;
+    const int month = MonthNumber(stamp.hour_prefix);
+    const int day = DayNumber(p + 4);
     const std::optional<int> year = YearFor(month, day, stamp);
     if (!year) return false;
     time = FromLocal(absl::CivilSecond(*year, month, day, stamp.hour, stamp.minute, stamp.second),

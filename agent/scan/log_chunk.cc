@@ -6,6 +6,7 @@ namespace mxtally {
 void LogChunk::Parse() {
   lines_.clear();
   last_stamp_ = {};
+  last_stamp_twice_ = false;
   events_used_ = 0;
   unrecognized_ = ignored_ = oversized_ = 0;
   LineBuffer::Line line;
@@ -30,11 +31,15 @@ void LogChunk::ParseLine(std::string_view text) {
   if (line_class == LineClass::kNotMine) line_class = LineClass::kIgnored;
   const char* const header_end = parsed.frame.host.data();
   const std::string_view written_stamp(text.data(), header_end - text.data());
-  if (line_class == LineClass::kIgnored && written_stamp == last_stamp_) {
+  // Two lines of a stamp say more than one, as the second confirms a jump of the
+  // clock; the third says nothing new.
+  const bool again = written_stamp == last_stamp_;
+  if (line_class == LineClass::kIgnored && again && last_stamp_twice_) {
     ++lines_.back().ignored_behind;
     return;
   }
   last_stamp_ = written_stamp;
+  last_stamp_twice_ = again;
   Line& line = lines_.emplace_back();
   line.stamp = stamp;
   line.line_class = line_class;

@@ -66,6 +66,7 @@ class LogChunk {
   void ParseLine(std::string_view text);
 
   std::string_view last_stamp_;
+  bool last_stamp_twice_ = false;
   std::vector<Line> lines_;
   // The first `events_used_` are of this chunk; the others keep their memory.
   std::vector<LineEvent> events_;

@@ -14,15 +14,17 @@
 
 namespace mxtally {
 
-// Within one log that goes forwards in time no key comes twice: the assembler
-// counts ordinals.  So keys are only written down until another log begins or
-// the time goes back; from then on they are looked up.  One thread only.
+// Within one log that goes forwards in time no key comes twice, as long as the
+// assembler forgets no ordinal.  So keys are only written down until it does,
+// another log begins or the time goes back; from then on they are looked up.
+// One thread only.
 class SeenKeys {
  public:
   // Keys of so many sessions are remembered; those beyond are new.
   static constexpr size_t kKeysMax = size_t{1} << 25;
 
-  // The keys that follow are of another log, or of the same once more.
+  // The keys that follow may have come before: they are of another log, of the
+  // same once more, or an ordinal was forgotten.
   void BeginLog() {
     if (!list_.empty()) newest_ = absl::InfiniteFuture();
   }

@@ -29,6 +29,7 @@ class SessionSink : public AssemblerObserver {
   // A session whose end was not read; the record holds what is known of it.
   void OnOpen(const v1::SessionRecord& record);
   void OnCutSession() override { ++lines_.cut_sessions; }
+  void OnForgottenOrdinal() override { keys_.BeginLog(); }
   void OnEvictedSession() override { ++lines_.evicted_sessions; }
 
   const DirectionTally& inbound() const { return inbound_; }

@@ -84,8 +84,8 @@ struct Assembler::Impl {
   // The host of a line's keys.  Valid until the next line's.
   std::string_view KeyHost(std::string_view host);
   // Names of things in the maps: the tag or queue id alone when all lines are
-  // one host's; else the tag behind the key's host and a blank, which neither can
-  // hold, and the queue id behind the host's number.  Valid until the next call.
+  // one host's, else behind the key's host and a blank, which neither can hold.
+  // Valid until the next call.
   std::string_view ProcessName(std::string_view host, std::string_view tag);
   std::string_view QueueIdName(std::string_view host, std::string_view id);
   // The process that wrote the line; null when nothing is known of it.
@@ -126,11 +126,7 @@ struct Assembler::Impl {
   // Stamp of the first line since the newest gap.
   std::optional<absl::Time> reading_start;
 
-  std::string key_tag;
-  // Hosts by number, so that names of queue ids are short.
-  absl::flat_hash_map<std::string, size_t, NameHash, NameEqual> host_numbers;
-  // Begins with the number of a host.
-  std::string queue_id_name, queue_id_host;
+  std::string queue_id_name, key_tag;
   // Of the last line: most lines are of one host.
   std::string header_host, key_host;
   // Begins with a host and a blank, which take so many bytes.
@@ -160,14 +156,7 @@ std::string_view Assembler::Impl::ProcessName(std::string_view host, std::string
 
 std::string_view Assembler::Impl::QueueIdName(std::string_view host, std::string_view id) {
   if (!own_host.empty()) return id;
-  if (host != queue_id_host) {
-    queue_id_host = host;
-    const auto number = static_cast<uint32_t>(
-        host_numbers.try_emplace(queue_id_host, host_numbers.size()).first->second);
-    queue_id_name.assign(reinterpret_cast<const char*>(&number), sizeof(number));
-  }
-  queue_id_name.resize(sizeof(uint32_t));
-  queue_id_name.append(id);
+  queue_id_name.assign(host).append(" ").append(id);
   return queue_id_name;
 }
 
@@ -229,11 +218,15 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   if (event.type == EventType::kProcessDying) End(*session, v1::END_REASON_ABORTED);
 }
 
-// A tombstone that is past its time may still stand behind the list's head.
+// The clock moves in steps, and a session or tombstone that is past its time may
+// stand behind the list's head: what becomes of a line depends on its own time.
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const FramedLine& line) {
   const Process* process = FindProcess(line);
   if (process == nullptr || !process->session.has_value()) return std::nullopt;
   const Handle session = *process->session;
+  if (!session->tombstone() && line.time - session->last_time() > options.idle_max) {
+    GiveUp(session, v1::END_REASON_IDLE, session->last_time() + options.idle_max);
+  }
   if (session->tombstone() && line.time - session->last_time() > options.idle_max) {
     DropTombstone(session);
     return std::nullopt;
@@ -302,6 +295,10 @@ void Assembler::Impl::ResolveQueueId(const FramedLine& line, std::string_view id
   auto entry = by_queue_id.find(QueueIdName(KeyHost(line.host), id));
   if (entry == by_queue_id.end()) return;
   const Handle session = entry->second;
+  if (session->ended() && line.time - session->last_time() > options.confirmation_max) {
+    Emit(held, session);
+    return;
+  }
   by_queue_id.erase(entry);
   session->ResolveQueueId(id, confirmed);
   if (session->ended() && !session->AwaitsQueueIds()) Emit(held, session);

@@ -33,8 +33,7 @@ class LogClock {
   // Takes the next line's stamp.  Returns whether the log's time moved.
   bool Take(absl::Time stamp) {
     if (stamp >= here_ && stamp < ahead_) return false;
-    const bool moves = !state_.now.has_value() || IsNear(stamp, *state_.now) ||
-                       (state_.jump.has_value() && IsNear(stamp, *state_.jump));
+    const bool moves = !state_.now.has_value() || IsNear(stamp, *state_.now) || Confirms(stamp);
     if (moves) {
       Restore({.now = stamp, .jump = std::nullopt});
     } else {
@@ -56,6 +55,11 @@ class LogClock {
   }
 
  private:
+  // Another line there, or in a log of few lines one that is further on.
+  bool Confirms(absl::Time stamp) const {
+    if (!state_.jump.has_value()) return false;
+    return IsNear(stamp, *state_.jump) || (*state_.jump > *state_.now && stamp > *state_.jump);
+  }
   bool IsNear(absl::Time a, absl::Time b) const { return a - b <= step_max_ && b - a <= step_max_; }
 
   const absl::Duration step_min_;

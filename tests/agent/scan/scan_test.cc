@@ -342,6 +342,32 @@ TEST_F(ScanTest, LongLogIsGatheredInItsOrder) {
   for (int i = 0; i < kSessions; ++i) ASSERT_EQ(records[i].commands(0).total(), i);
 }
 
+TEST_F(ScanTest, LinesOfDatesThatCannotBeAreUnrecognizedOneByOne) {
+  std::string log;
+  for (const char* date : {"Mai 10", "Feb 30", "Nov 32"}) {
+    log += absl::StrFormat("%s 10:00:00 mx postfix/anvil[1]: statistics: x\n", date);
+  }
+  ASSERT_EQ(Scan({Write("maillog", log)}), 0);
+  EXPECT_EQ(Number("lines.unrecognized"), 3);
+}
+
+// Where a chunk ends must not decide how often a stray stamp was seen.
+TEST_F(ScanTest, TwoLinesOfAStrayStampAreTwoWhereverAChunkEnds) {
+  const std::string stray = "2036-11-10T10:00:00Z mx sshd[5]: x\n";
+  const std::string session =
+      "2026-11-10T10:00:01Z mx postfix/smtpd[1]: connect from x[192.0.2.1]\n" + stray + stray +
+      "2026-11-10T10:00:01Z mx postfix/smtpd[1]: disconnect from x[192.0.2.1] ehlo=1 commands=1\n";
+  const std::string padding = "2026-11-10T10:00:00Z mx sshd[5]: " + std::string(64, 'x') + "\n";
+  constexpr size_t kChunkBytes = size_t{256} * 1024;
+  std::string log;
+  while (log.size() + 2 * padding.size() + session.size() < kChunkBytes) log += padding;
+  for (size_t more = 0; more < padding.size() + session.size(); ++more) {
+    log.insert(log.size() - 1, "x");
+    ASSERT_EQ(Scan({Write("maillog", log + session)}), 0);
+    ASSERT_EQ(Number("lines.evicted_sessions"), 1) << more;
+  }
+}
+
 TEST_F(ScanTest, UnreadableFileIsNamedAndTheRestReported) {
   ASSERT_EQ(Scan({Path("missing"), Write("maillog", Plain(1, "04:00:00")),
                   Write("maillog.2.xz", std::string("\xfd\x37zXZ\0", 6))}),

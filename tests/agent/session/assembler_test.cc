@@ -353,11 +353,34 @@ TEST_F(AssemblerTest, OneStrayStampEndsNothingAndForgetsNoOrdinal) {
 TEST_F(AssemblerTest, AJumpCountsFromItsSecondLine) {
   ReadForHours();
   Add("postfix/smtpd[1]", Connect());
-  At("16:00:00");
-  Tick();
+  TickAt({"16:00:00"});
   EXPECT_EQ(evicted_sessions_, 0);
-  Tick();
+  TickAt({"16:00:00"});
   EXPECT_EQ(evicted_sessions_, 1);
+}
+
+// Lines of others, by which the clock moves on, must not decide.
+TEST_F(AssemblerTest, IdleLimitIsExactWhateverOtherLinesStandBesideIt) {
+  for (const bool others : {false, true}) {
+    Restart();
+    ReadForHours();
+    if (others) TickAt({"12:00:08"});
+    At("12:00:12");
+    Add(Connect());
+    for (const char* time : {"12:50:00", "13:00:05", "13:00:12"}) TickAt({time});
+    At("13:00:13");
+    AddAll({Tls(), Disconnect()});
+    EXPECT_THAT(TakeTexts(), ElementsAre(testing::EndsWith(" IDLE"))) << others;
+  }
+}
+
+TEST_F(AssemblerTest, ConfirmationThatComesTooLateIsNone) {
+  AddAll({Connect(), QueueId("4A1"), Disconnect({{"bdat", 2, 2}})});
+  Advance(absl::Minutes(5) + absl::Seconds(-5));
+  Tick();
+  Advance(absl::Seconds(6));
+  Add("postfix/qmgr[9]", Active("4A1"));
+  EXPECT_THAT(TakeTexts(), ElementsAre(testing::Not(testing::HasSubstr(" messages="))));
 }
 
 TEST_F(AssemblerTest, LogThatBeginsAgainMakesTheSameKeys) {

@@ -49,7 +49,14 @@ TEST_F(LogClockTest, StrayStampsThatDisagreeConfirmNothing) {
   Take(1000);
   EXPECT_EQ(Take(90000), 1000);
   EXPECT_EQ(Take(20000), 1000);
-  EXPECT_EQ(Take(90000), 1000);
+  EXPECT_EQ(Take(0), 1000);
+}
+
+TEST_F(LogClockTest, SparseLogMovesOnOneLineLate) {
+  Take(1000);
+  EXPECT_EQ(Take(1200), 1000);
+  EXPECT_EQ(Take(1400), 1400);
+  EXPECT_EQ(Take(1600), 1400);
 }
 
 TEST_F(LogClockTest, ALineInPlaceEndsTheWaitForASecondOne) {
