@@ -12,7 +12,8 @@ std::optional<int64_t> Suppressed(const std::string& line) {
   Framer framer(
       {.time_zone = absl::UTCTimeZone(), .reference_time = absl::FromUnixSeconds(1'793'613'600)});
   FramedLine frame;
-  EXPECT_TRUE(framer.Split("Nov  2 04:02:01 mx1 " + line, frame)) << line;
+  const std::string whole = "Nov  2 04:02:01 mx1 " + line;
+  EXPECT_TRUE(framer.Split(whole, frame)) << line;
   return ParseSuppressed(frame);
 }
 
