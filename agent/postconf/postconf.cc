@@ -84,10 +84,12 @@ class Child {
 absl::StatusOr<pid_t> Spawn(const std::string& program, int output) {
   std::vector<std::string> words = {program, "smtpd_tls_loglevel", "mail_version", "maillog_file"};
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::vector<std::string> variables = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"};
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
 
