@@ -162,9 +162,11 @@ std::optional<RunOptions> ReadAgain(const RunOptions& before, const std::vector<
 
 int Run(const RunOptions& options, const std::vector<std::string>& words,
         char* const* environment) {
+  // NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs yet.
   mallopt(M_MMAP_THRESHOLD, kMmapBytes);
   mallopt(M_TRIM_THRESHOLD, kMmapBytes);
   mallopt(M_ARENA_MAX, 1);  // Threads that only pass bytes on need none of their own.
+  // NOLINTEND(concurrency-mt-unsafe)
   const std::shared_ptr<spdlog::logger> logger = CreateLogger();
   logger->set_level(spdlog::level::from_str(options.log_level));
   const auto fail = [&logger](const absl::Status& status, int exit_status) {
