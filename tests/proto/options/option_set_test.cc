@@ -59,6 +59,7 @@ class OptionSetTest : public testing::Test {
     std::reverse(words.begin(), words.end());
     app.parse(words);
     std::vector<char*> environment;
+    environment.reserve(variables.size() + 1);
     for (std::string& variable : variables) environment.push_back(variable.data());
     environment.push_back(nullptr);
     set.Read(environment.data());

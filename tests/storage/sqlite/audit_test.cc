@@ -21,7 +21,6 @@
 namespace mxtally {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
