@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/proto/tls/test_authority.h"
@@ -193,7 +194,8 @@ TEST_F(OptionsTest, WrongUsageNamesTheOptionAndWhatWasExpectedAndFound) {
 }
 
 TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
-  const std::string path = testing::TempDir() + "options_test_refused.toml";
+  const std::string path =
+      absl::StrCat(testing::TempDir(), "options_test_refused_", ::getpid(), ".toml");
   std::ofstream(path) << "server = \"mx.example.org:4625\"\n"
                          "sever = \"localhost:4625\"\n"
                          "host = \"a b\"\n"
@@ -216,7 +218,8 @@ TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
 }
 
 TEST_F(OptionsTest, CheckOfAGoodFileEndsWith0) {
-  const std::string path = testing::TempDir() + "options_test_good.toml";
+  const std::string path =
+      absl::StrCat(testing::TempDir(), "options_test_good_", ::getpid(), ".toml");
   std::ofstream(path) << "server = \"localhost:4625\"\nlog = [\"/var/log/mail.log\"]\n";
   EXPECT_EQ(std::get<int>(Parse({"check", "--config", path})), 0);
   EXPECT_EQ(out_.str(), path + ": good\n");
@@ -230,7 +233,7 @@ TEST_F(OptionsTest, PeerDetailIsFullUnlessSaidOtherwise) {
   EXPECT_EQ(ParseRun({"--peer-detail", "full"}).peer_detail, v1::PEER_DETAIL_UNSPECIFIED);
   EXPECT_EQ(ParseRun({"--peer-detail", "prefix"}).peer_detail, v1::PEER_DETAIL_PREFIX);
   EXPECT_EQ(ParseRun({"--peer-detail", "none"}).peer_detail, v1::PEER_DETAIL_NONE);
-  const std::string path = testing::TempDir() + "options_test_keys";
+  const std::string path = absl::StrCat(testing::TempDir(), "options_test_keys_", ::getpid());
   std::ofstream(path) << "2026q4 2026-10-01 " << std::string(64, '4') << "\n";
   ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
   const RunOptions hmac = ParseRun({"--peer-detail", "hmac", "--peer-key-file", path});

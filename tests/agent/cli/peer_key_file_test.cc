@@ -1,6 +1,7 @@
 #include "agent/cli/peer_key_file.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -89,7 +90,7 @@ class PeerKeyFileTest : public testing::Test {
     return std::string(keys.status().message());
   }
 
-  const std::string path_ = testing::TempDir() + "/peer_keys";
+  const std::string path_ = testing::TempDir() + "/peer_keys_" + std::to_string(::getpid());
 };
 
 TEST_F(PeerKeyFileTest, IsReadWhenItIsKept) {
@@ -102,7 +103,7 @@ TEST_F(PeerKeyFileTest, IsReadWhenItIsKept) {
 TEST_F(PeerKeyFileTest, IsRefusedWhenOthersMayTouchIt) {
   for (const mode_t mode : {0644, 0660, 0620, 0601, 0604, 0602}) {
     SetMode(mode);
-    EXPECT_THAT(Error(), HasSubstr("peer_keys: expected mode 0640 or stricter, found 0"))
+    EXPECT_THAT(Error(), HasSubstr(path_ + ": expected mode 0640 or stricter, found 0"))
         << std::oct << mode;
   }
   SetMode(0644);
