@@ -61,16 +61,13 @@ absl::StatusOr<AccessList> AccessList::Parse(const std::string& path, absl::stri
     Role role = Role::kNone;
     if (words[0] == "reader") role = Role::kReader;
     if (words[0] == "operator") role = Role::kOperator;
-    if (role == Role::kNone) return Wrong(path, line, "reader or operator", words[0]);
+    if (words[0] == "collector") role = Role::kCollector;
+    if (role == Role::kNone) return Wrong(path, line, "reader, operator or collector", words[0]);
     const absl::string_view kind = words.size() > 1 ? words[1] : "";
     if (kind == "certificate") {
-      if (words.size() != 3) {
-        return Wrong(path, line, "one name after \"certificate\"",
-                     absl::StrCat(words.size() - 2, " words"));
-      }
-      if (!list.certificates_.emplace(CertificateKey(words[2]), role).second) {
-        return Wrong(path, line, "a name that is not listed yet", words[2]);
-      }
+      if (absl::Status s = list.AddCertificate(path, line, role, words); !s.ok()) return s;
+    } else if (role == Role::kCollector) {
+      return Wrong(path, line, "certificate, as collectors are agents", kind);
     } else if (kind == "token") {
       if (words.size() != 4) {
         return Wrong(path, line, "a name and a SHA-256 after \"token\"",
@@ -91,21 +88,50 @@ absl::StatusOr<AccessList> AccessList::Parse(const std::string& path, absl::stri
   return list;
 }
 
+absl::Status AccessList::AddCertificate(const std::string& path, int line, Role role,
+                                        const std::vector<absl::string_view>& words) {
+  const bool collects = role == Role::kCollector;
+  if (collects ? words.size() < 4 : words.size() != 3) {
+    return Wrong(
+        path, line,
+        collects ? "a name and hosts after \"certificate\"" : "one name after \"certificate\"",
+        absl::StrCat(words.size() - 2, " words"));
+  }
+  const auto [listed, added] =
+      certificates_.try_emplace(CertificateKey(words[2]), Entry{.role = role});
+  // A collector's hosts may stand on several lines.
+  if (!added && !(collects && listed->second.role == role)) {
+    return Wrong(path, line, "a name that is not listed yet", words[2]);
+  }
+  for (size_t i = 3; i < words.size(); ++i) {
+    const std::string host = absl::AsciiStrToLower(words[i]);
+    if (!HostPatterns::IsPattern(host)) {
+      return Wrong(path, line, "the name of a host, *.DOMAIN or *", words[i]);
+    }
+    if (!listed->second.hosts.Add(host)) {
+      return Wrong(path, line, "a host that is not listed yet for this collector", words[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<AccessList> AccessList::Read(const std::string& path) {
   absl::StatusOr<std::string> text = ReadSmallFile(path, kFileBytesMax);
   if (!text.ok()) return text.status();
   return Parse(path, *text);
 }
 
-std::optional<Role> AccessList::OfCertificate(const Certificate& certificate) const {
-  std::optional<Role> role;
+std::optional<AccessList::Entry> AccessList::OfCertificate(const Certificate& certificate) const {
+  const Entry* entry = nullptr;
   for (const std::vector<std::string>* names : {&certificate.dns_names, &certificate.other_names}) {
     for (const std::string& name : *names) {
       const auto it = certificates_.find(CertificateKey(name));
-      if (it != certificates_.end()) role = std::max(role.value_or(Role::kNone), it->second);
+      if (it == certificates_.end()) continue;
+      if (entry == nullptr || it->second.role > entry->role) entry = &it->second;
     }
   }
-  return role;
+  if (entry == nullptr) return std::nullopt;
+  return *entry;
 }
 
 std::optional<AccessList::Token> AccessList::OfToken(absl::string_view token) const {

@@ -1,11 +1,13 @@
-// Who is a reader or an operator: a file, one of them a line.
+// Who is a reader, an operator or a collector: a file, one of them a line.
 //
-//     # role   by           name                    SHA-256 of the token
-//     reader   certificate  grafana.example.net
-//     operator certificate  alice@example.net
-//     reader   token        dashboard
+//     # role    by           name                    SHA-256 of the token, or hosts
+//     reader    certificate  grafana.example.net
+//     operator  certificate  alice@example.net
+//     collector certificate  loghost.example.net     mx1 mx2 *.dmz.example.net
+//     reader    token        dashboard
 //     2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
 //
+// A collector may have several lines, and hosts as HostPatterns has them.
 // A certificate is named by one of its subject alternative names: DNS name, mail
 // address or URI.  A token's name is for people.  Fields are separated by blanks; what
 // follows a # at the beginning of a line is a comment.
@@ -17,11 +19,14 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "proto/tls/certificate.h"
+#include "server/auth/host_patterns.h"
 #include "server/auth/roles.h"
 
 namespace mxtally {
@@ -41,9 +46,14 @@ class AccessList {
   //   INVALID_ARGUMENT, and the errors of reading it
   static absl::StatusOr<AccessList> Read(const std::string& path);
 
-  // The role of a certificate with one of the listed names; the higher one when
-  // it has several.
-  std::optional<Role> OfCertificate(const Certificate& certificate) const;
+  struct Entry {
+    Role role = Role::kNone;
+    HostPatterns hosts = {};  // Of a collector.
+    bool operator==(const Entry&) const = default;
+  };
+  // That of a certificate with one of the listed names; the one of the higher
+  // role when it has several.
+  std::optional<Entry> OfCertificate(const Certificate& certificate) const;
 
   struct Token {
     std::string name;
@@ -54,8 +64,11 @@ class AccessList {
   std::optional<Token> OfToken(absl::string_view token) const;
 
  private:
-  absl::flat_hash_map<std::string, Role> certificates_;  // DNS names in lower case.
-  absl::flat_hash_map<std::string, Token> tokens_;       // By hash, in lower-case hex.
+  absl::Status AddCertificate(const std::string& path, int line, Role role,
+                              const std::vector<absl::string_view>& words);
+
+  absl::flat_hash_map<std::string, Entry> certificates_;  // DNS names in lower case.
+  absl::flat_hash_map<std::string, Token> tokens_;        // By hash, in lower-case hex.
 };
 
 }  // namespace mxtally

@@ -131,9 +131,10 @@ absl::StatusOr<Caller> Authority::IdentifyCertificate(const Peer& peer, absl::st
     return Deny(DenialReason::kCertificate, absl::StatusCode::kUnauthenticated,
                 absl::StrCat(caller.description, " ", valid.message()), caller.description, method);
   }
-  const std::optional<Role> listed = list()->OfCertificate(*certificate);
-  caller.roles = Roles(listed.value_or(Role::kAgent));
-  if (!listed.has_value()) caller.hosts = std::move(certificate->dns_names);
+  const std::optional<AccessList::Entry> listed = list()->OfCertificate(*certificate);
+  caller.roles = Roles(listed.has_value() ? listed->role : Role::kAgent);
+  if (listed.has_value()) caller.collected = listed->hosts;
+  if (caller.roles.Has(Role::kAgent)) caller.hosts = std::move(certificate->dns_names);
   return caller;
 }
 
@@ -160,6 +161,31 @@ absl::Status Authority::CheckHost(const Caller& caller, absl::string_view method
   return Deny(DenialReason::kHost, absl::StatusCode::kPermissionDenied,
               absl::StrCat("expected sessions of ", HostList(caller.hosts), " from ",
                            caller.description, ", found host ", Quoted(host)),
+              absl::StrCat(caller.description, " at ", Shown(address)), method);
+}
+
+absl::StatusOr<HostPatterns> Authority::CheckCollector(const Caller& caller,
+                                                       absl::string_view method,
+                                                       absl::string_view address) {
+  if (caller.any_host) {
+    HostPatterns all;
+    all.Add("*");
+    return all;
+  }
+  if (caller.roles.Has(Role::kCollector)) return caller.collected;
+  return Deny(DenialReason::kRole, absl::StatusCode::kPermissionDenied,
+              absl::StrCat("hosts from the log: expected the role collector, which the server's "
+                           "access list gives, found ",
+                           caller.description, " with ", caller.roles.ToString()),
+              absl::StrCat(caller.description, " at ", Shown(address)), method);
+}
+
+absl::Status Authority::CheckCollected(const Caller& caller, absl::string_view method,
+                                       absl::string_view host, absl::string_view address) {
+  if (caller.any_host || caller.collected.Contains(host)) return absl::OkStatus();
+  return Deny(DenialReason::kHost, absl::StatusCode::kPermissionDenied,
+              absl::StrCat("expected hosts that ", caller.description,
+                           " is listed for as collector, found host ", Quoted(host)),
               absl::StrCat(caller.description, " at ", Shown(address)), method);
 }
 

@@ -20,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/auth/access_list.h"
+#include "server/auth/host_patterns.h"
 #include "server/auth/mutex.h"
 #include "server/auth/observer.h"
 #include "server/auth/roles.h"
@@ -42,6 +43,9 @@ struct Caller {
   // Hosts that an agent may write for; `any_host` without encryption.
   bool any_host = false;
   std::vector<std::string> hosts;
+
+  // Those that a collector may write for beside these.
+  HostPatterns collected;
 
   absl::Time certificate_expires = absl::InfiniteFuture();
 };
@@ -67,6 +71,17 @@ class Authority {
   //   PERMISSION_DENIED  what was expected and found
   absl::Status CheckHost(const Caller& caller, absl::string_view method, absl::string_view host,
                          absl::string_view address);
+
+  // The hosts that `caller`, who called `method`, may write for where its logs
+  // name them, beside its own.
+  //   PERMISSION_DENIED  what was expected and found
+  absl::StatusOr<HostPatterns> CheckCollector(const Caller& caller, absl::string_view method,
+                                              absl::string_view address);
+
+  // Whether it may for `host`, which is not its own.
+  //   PERMISSION_DENIED  what was expected and found
+  absl::Status CheckCollected(const Caller& caller, absl::string_view method,
+                              absl::string_view host, absl::string_view address);
 
   // Is used from the next call on.
   void Replace(AccessList list);

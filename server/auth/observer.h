@@ -16,7 +16,7 @@ enum class DenialReason {
   kToken,        // Unknown, not a bearer token, or sent without encryption.
   kCertificate,  // Expired, not valid yet, or not to be read.
   kRole,         // The caller is known and may not call this.
-  kHost,         // An agent's stream for a host that is not its own.
+  kHost,         // An agent's stream for a host that is not its own, or listed for it.
 };
 inline constexpr int kDenialReasonCount = 5;
 

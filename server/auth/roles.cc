@@ -29,6 +29,8 @@ absl::string_view RoleName(Role role) {
       return "none";
     case Role::kAgent:
       return "agent";
+    case Role::kCollector:
+      return "collector";
     case Role::kReader:
       return "reader";
     case Role::kOperator:
@@ -39,12 +41,13 @@ absl::string_view RoleName(Role role) {
 
 bool Roles::Has(Role role) const {
   if (role == Role::kNone || (bits_ & Bit(role)) != 0) return true;
-  return role == Role::kReader && (bits_ & Bit(Role::kOperator)) != 0;
+  return (role == Role::kReader && (bits_ & Bit(Role::kOperator)) != 0) ||
+         (role == Role::kAgent && (bits_ & Bit(Role::kCollector)) != 0);
 }
 
 std::string Roles::ToString() const {
   std::string text;
-  for (const Role role : {Role::kAgent, Role::kReader, Role::kOperator}) {
+  for (const Role role : {Role::kAgent, Role::kCollector, Role::kReader, Role::kOperator}) {
     if ((bits_ & Bit(role)) == 0) continue;
     absl::StrAppend(&text, text.empty() ? "" : " and ", RoleName(role));
   }

@@ -10,13 +10,14 @@
 namespace mxtally {
 
 enum class Role {
-  kNone,      // Needed for what is open to everyone.
-  kAgent,     // Sends sessions of its host.
-  kReader,    // Asks.
-  kOperator,  // Changes, and asks.
+  kNone,       // Needed for what is open to everyone.
+  kAgent,      // Sends sessions of its host.
+  kCollector,  // Is an agent, and sends sessions of the hosts that it is listed for.
+  kReader,     // Asks.
+  kOperator,   // Changes, and asks.
 };
 
-// "agent", "reader", "operator"; "none".
+// "agent", "collector", "reader", "operator"; "none".
 absl::string_view RoleName(Role role);
 
 // A set of roles.
@@ -30,7 +31,7 @@ class Roles {
     return both;
   }
 
-  // Everyone has kNone; an operator is a reader too.
+  // Everyone has kNone; an operator is a reader too, a collector an agent.
   bool Has(Role role) const;
 
   // "agent", "agent and reader".

@@ -9,7 +9,11 @@
 namespace mxtally {
 namespace {
 
+using testing::ElementsAre;
+using testing::Field;
 using testing::Optional;
+
+auto HasRole(Role role) { return Optional(Field(&AccessList::Entry::role, role)); }
 
 // Of the token "secret".
 constexpr char kHash[] = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
@@ -36,10 +40,9 @@ TEST(AccessList, CertificatesAreFoundByEachOfTheirNames) {
       "\n"
       "  operator\tcertificate  alice@example.net\r\n"
       "reader certificate spiffe://example.net/Dash\n");
-  EXPECT_THAT(list.OfCertificate(Named({"x", "grafana.example.net"})), Optional(Role::kReader));
-  EXPECT_THAT(list.OfCertificate(Named({}, {"alice@example.net"})), Optional(Role::kOperator));
-  EXPECT_THAT(list.OfCertificate(Named({}, {"spiffe://example.net/Dash"})),
-              Optional(Role::kReader));
+  EXPECT_THAT(list.OfCertificate(Named({"x", "grafana.example.net"})), HasRole(Role::kReader));
+  EXPECT_THAT(list.OfCertificate(Named({}, {"alice@example.net"})), HasRole(Role::kOperator));
+  EXPECT_THAT(list.OfCertificate(Named({}, {"spiffe://example.net/Dash"})), HasRole(Role::kReader));
   EXPECT_EQ(list.OfCertificate(Named({}, {"spiffe://example.net/dash"})), std::nullopt);
   EXPECT_EQ(list.OfCertificate(Named({"mx1"})), std::nullopt);
   EXPECT_EQ(list.OfCertificate(Named({})), std::nullopt);
@@ -47,8 +50,21 @@ TEST(AccessList, CertificatesAreFoundByEachOfTheirNames) {
 
 TEST(AccessList, OfSeveralRolesTheHigherCounts) {
   const AccessList list = Parse("operator certificate a\nreader certificate b\n");
-  EXPECT_THAT(list.OfCertificate(Named({"b", "a"})), Optional(Role::kOperator));
-  EXPECT_THAT(list.OfCertificate(Named({"a", "b"})), Optional(Role::kOperator));
+  EXPECT_THAT(list.OfCertificate(Named({"b", "a"})), HasRole(Role::kOperator));
+  EXPECT_THAT(list.OfCertificate(Named({"a", "b"})), HasRole(Role::kOperator));
+}
+
+TEST(AccessList, CollectorsHaveHostsOnOneOrMoreLines) {
+  const AccessList list = Parse(
+      "collector certificate Loghost mx1 MX2.example.net\n"
+      "collector certificate loghost *.dmz.example.net\n"
+      "collector certificate all *\n");
+  const std::optional<AccessList::Entry> loghost = list.OfCertificate(Named({"loghost"}));
+  ASSERT_TRUE(loghost.has_value());
+  EXPECT_EQ(loghost->role, Role::kCollector);
+  EXPECT_THAT(loghost->hosts.ToStrings(),
+              ElementsAre("*.dmz.example.net", "mx1", "mx2.example.net"));
+  EXPECT_TRUE(list.OfCertificate(Named({"all"}))->hosts.Contains("anything"));
 }
 
 TEST(AccessList, TokensAreFoundByThemselvesAndNotByTheirHash) {
@@ -63,7 +79,7 @@ TEST(AccessList, TokensAreFoundByThemselvesAndNotByTheirHash) {
 
 TEST(AccessList, ErrorsNameTheLineAndWhatIsWrong) {
   EXPECT_EQ(Error("\nadmin certificate a"),
-            "access:2: expected reader or operator, found \"admin\"");
+            "access:2: expected reader, operator or collector, found \"admin\"");
   EXPECT_EQ(Error("reader"), "access:1: expected certificate or token, found \"\"");
   EXPECT_EQ(Error("reader host mx1"), "access:1: expected certificate or token, found \"host\"");
   EXPECT_EQ(Error("reader certificate"),
@@ -72,6 +88,18 @@ TEST(AccessList, ErrorsNameTheLineAndWhatIsWrong) {
             "access:1: expected one name after \"certificate\", found \"2 words\"");
   EXPECT_EQ(Error("reader token a"),
             "access:1: expected a name and a SHA-256 after \"token\", found \"1 words\"");
+  EXPECT_EQ(Error("collector certificate a"),
+            "access:1: expected a name and hosts after \"certificate\", found \"1 words\"");
+  EXPECT_EQ(Error("collector certificate a mx1 *mx"),
+            "access:1: expected the name of a host, *.DOMAIN or *, found \"*mx\"");
+  EXPECT_EQ(Error("collector certificate a mx1\ncollector certificate a mx1"),
+            "access:2: expected a host that is not listed yet for this collector, found \"mx1\"");
+  EXPECT_EQ(Error("collector certificate a mx1\nreader certificate a"),
+            "access:2: expected a name that is not listed yet, found \"a\"");
+  EXPECT_EQ(Error("reader certificate a\ncollector certificate a mx1"),
+            "access:2: expected a name that is not listed yet, found \"a\"");
+  EXPECT_EQ(Error(std::string("collector token a ") + kHash),
+            "access:1: expected certificate, as collectors are agents, found \"token\"");
   EXPECT_EQ(Error("reader certificate a\noperator certificate A"),
             "access:2: expected a name that is not listed yet, found \"A\"");
   EXPECT_EQ(Error(std::string("reader token a ") + kHash + "\nreader token b " + kHash),

@@ -34,6 +34,7 @@ class AuthorityTest : public testing::Test {
     const absl::StatusOr<AccessList> list = AccessList::Parse(
         "access",
         absl::StrCat("reader certificate grafana\noperator certificate alice@example.net\n"
+                     "collector certificate loghost mx1 *.example.net\n"
                      "reader token dash ",
                      kHashOfSecret, "\n"));
     EXPECT_TRUE(list.ok()) << list.status();
@@ -157,6 +158,51 @@ TEST_F(AuthorityTest, AgentsWriteForTheHostsOfTheirCertificateAndNoOther) {
   ASSERT_EQ(denials_.all.size(), 1);
   EXPECT_EQ(denials_.all[0].reason, DenialReason::kHost);
   EXPECT_EQ(denials_.all[0].caller, "certificate \"mx1.example.net\" at ipv4:192.0.2.1:5");
+}
+
+TEST_F(AuthorityTest, CollectorsAreAgentsOfTheirHostAndWriteForThoseTheyAreListedFor) {
+  EXPECT_EQ(With("DNS:loghost", kIngest), "OK");
+  EXPECT_EQ(With("DNS:loghost", kStats),
+            "PERMISSION_DENIED: mxtally.v1.StatsService/GetTlsStats: expected the role reader, "
+            "found certificate \"loghost\" with collector");
+  denials_.all.clear();
+  const std::string pem = ca_.Issue("DNS:loghost").certificate_pem;
+  const absl::StatusOr<Caller> caller = tls_.Identify({.certificate_pem = pem}, kIngest);
+  ASSERT_TRUE(caller.ok());
+  EXPECT_TRUE(tls_.CheckHost(*caller, kIngest, "loghost", "").ok());
+  EXPECT_FALSE(tls_.CheckHost(*caller, kIngest, "mx1", "").ok());
+  const absl::StatusOr<HostPatterns> hosts = tls_.CheckCollector(*caller, kIngest, "");
+  ASSERT_TRUE(hosts.ok()) << hosts.status();
+  EXPECT_THAT(hosts->ToStrings(), testing::ElementsAre("*.example.net", "mx1"));
+  EXPECT_TRUE(tls_.CheckCollected(*caller, kIngest, "mx1", "").ok());
+  EXPECT_TRUE(tls_.CheckCollected(*caller, kIngest, "mx7.example.net", "").ok());
+  denials_.all.clear();
+  EXPECT_EQ(tls_.CheckCollected(*caller, kIngest, "mx2", "ipv4:192.0.2.1:5").ToString(),
+            "PERMISSION_DENIED: expected hosts that certificate \"loghost\" is listed for as "
+            "collector, found host \"mx2\"");
+  ASSERT_EQ(denials_.all.size(), 1);
+  EXPECT_EQ(denials_.all[0].reason, DenialReason::kHost);
+  EXPECT_EQ(denials_.all[0].caller, "certificate \"loghost\" at ipv4:192.0.2.1:5");
+}
+
+TEST_F(AuthorityTest, AgentsThatAreNotListedTakeNoHostsFromTheirLogs) {
+  const std::string pem = ca_.Issue("DNS:mx1").certificate_pem;
+  const absl::StatusOr<Caller> caller = tls_.Identify({.certificate_pem = pem}, kIngest);
+  ASSERT_TRUE(caller.ok());
+  EXPECT_EQ(tls_.CheckCollector(*caller, kIngest, "ipv4:192.0.2.1:5").status().ToString(),
+            "PERMISSION_DENIED: hosts from the log: expected the role collector, which the "
+            "server's access list gives, found certificate \"mx1\" with agent");
+  ASSERT_EQ(denials_.all.size(), 1);
+  EXPECT_EQ(denials_.all[0].reason, DenialReason::kRole);
+  EXPECT_EQ(denials_.all[0].caller, "certificate \"mx1\" at ipv4:192.0.2.1:5");
+  EXPECT_FALSE(tls_.CheckCollected(*caller, kIngest, "mx1", "").ok());
+}
+
+TEST_F(AuthorityTest, WithoutEncryptionEveryHostMayBeCollected) {
+  const absl::StatusOr<Caller> caller = plaintext_.Identify({}, kIngest);
+  ASSERT_TRUE(caller.ok());
+  EXPECT_TRUE(plaintext_.CheckCollector(*caller, kIngest, "")->Contains("mx1"));
+  EXPECT_TRUE(plaintext_.CheckCollected(*caller, kIngest, "mx1", "").ok());
 }
 
 TEST_F(AuthorityTest, AWildcardIsNoHost) {

@@ -101,8 +101,9 @@ TEST_F(CredentialWatchTest, ReadsAtTheStart) {
 
 TEST_F(CredentialWatchTest, WhatCannotBeUsedAtTheStartIsAnError) {
   Write("access", "nobody\n");
-  EXPECT_EQ(Start().message(),
-            absl::StrCat(Path("access"), ":1: expected reader or operator, found \"nobody\""));
+  EXPECT_EQ(
+      Start().message(),
+      absl::StrCat(Path("access"), ":1: expected reader, operator or collector, found \"nobody\""));
   std::filesystem::remove(Path("key.pem"));
   EXPECT_THAT(Start().message(), HasSubstr("/key.pem"));
 }
@@ -151,7 +152,8 @@ TEST_F(CredentialWatchTest, AWrongListDoesNotKeepANewCertificateFromBeingUsed) {
   watch_->Reload();
   EXPECT_EQ(Name(), "two");
   EXPECT_TRUE(IsReader("grafana"));
-  EXPECT_THAT(changes_.all(), ElementsAre(HasSubstr("access:1: expected reader or operator")));
+  EXPECT_THAT(changes_.all(),
+              ElementsAre(HasSubstr("access:1: expected reader, operator or collector")));
 }
 
 TEST_F(CredentialWatchTest, LooksByItself) {

@@ -58,12 +58,20 @@ TEST(Roles, WhatNobodyOpenedIsForOperators) {
   }
 }
 
-TEST(Roles, OperatorsAreReadersAndNobodyElseIsMore) {
+TEST(Roles, OperatorsAreReadersCollectorsAreAgentsAndNobodyElseIsMore) {
   const Roles agent(Role::kAgent);
   const Roles reader(Role::kReader);
   const Roles chief(Role::kOperator);
-  for (const Roles& roles : {agent, reader, chief, Roles()}) EXPECT_TRUE(roles.Has(Role::kNone));
+  const Roles collector(Role::kCollector);
+  for (const Roles& roles : {agent, reader, chief, collector, Roles()})
+    EXPECT_TRUE(roles.Has(Role::kNone));
   EXPECT_TRUE(agent.Has(Role::kAgent));
+  EXPECT_FALSE(agent.Has(Role::kCollector));
+  EXPECT_TRUE(collector.Has(Role::kAgent));
+  EXPECT_TRUE(collector.Has(Role::kCollector));
+  EXPECT_FALSE(collector.Has(Role::kReader));
+  EXPECT_FALSE(collector.Has(Role::kOperator));
+  EXPECT_FALSE(chief.Has(Role::kCollector));
   EXPECT_FALSE(agent.Has(Role::kReader));
   EXPECT_FALSE(agent.Has(Role::kOperator));
   EXPECT_FALSE(reader.Has(Role::kAgent));
