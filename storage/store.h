@@ -69,16 +69,27 @@ struct StoreOptions {
   std::function<absl::Time()> now = absl::Now;
 };
 
-// One validated batch of one host, as the ingest service hands it on.
+// Sessions that were taken out of a batch.
+struct RejectedCount {
+  // Of their key stamp, where they have one.
+  absl::Time hour;
+  int64_t sessions = 0;
+  std::string host = {};  // Empty: the batch's.
+};
+
+// One validated batch of one agent, as the ingest service hands it on.
 struct HostBatch {
+  // The agent's host.
   std::string host;
   // Borrowed during the call.  Rejected sessions are already taken out.
   const v1::SessionBatch* batch = nullptr;
   // The sessions of `batch` as they came, serialized, one for each; borrowed as
   // well.  May be empty; else it saves the store to serialize them anew.
   absl::Span<const std::string_view> serialized = {};
-  // Sessions that were taken out, by hour of their key stamp where it has one.
-  std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour = {};
+  std::vector<RejectedCount> rejected = {};
+  // A collector's: each session is of the host that its key names, and
+  // `host_parts` of those they name.  Else all is of `host`.
+  bool collected = false;
 };
 
 // What became of a batch.
@@ -95,6 +106,10 @@ struct BatchOutcome {
   int64_t sealed = 0;
   // Folded into "other".
   int64_t folded = 0;
+  // Of hosts that another kind of source is known for, which a collector told
+  // of: not counted, and their lines are those of foreign hosts.
+  int64_t other_source = 0;
+  std::vector<std::string> other_source_hosts = {};
   // Whether the batch began at the stored cut, so that its counts were applied.
   bool counts_applied = false;
 };
@@ -155,6 +170,7 @@ struct HostCoverage {
   absl::Time last_seen;  // InfinitePast: never, only named as expected.
   // What was read, in log time: merged, sorted, disjoint, per log.
   struct Log {
+    // A collector's log is named "COLLECTOR:LOG".
     std::string log;
     std::vector<std::pair<absl::Time, absl::Time>> covered;
     std::optional<absl::Time> caught_up;
@@ -170,6 +186,9 @@ struct HostCoverage {
   std::vector<v1::TlsLoggingGap> tls_logging_gaps;
   std::optional<v1::MtaConfig> mta_config;
   std::vector<v1::HostClockSkew> clock_skews;
+  // Whether a collector tells of it, so that silence of the host itself, and not
+  // only of an agent, keeps it from being read.
+  bool collected = false;
   // UTC days that were dropped to be read again, from any log of the host.
   std::vector<std::pair<absl::Time, absl::Time>> reopened;
 };

@@ -247,11 +247,11 @@ void Assessment::AddKind(const HostCoverage& host, const HostView& view) {
     if (answer_.silent_hosts_size() < kListMax) answer_.add_silent_hosts(host.host);
     Reason(absl::StrCat("host ", host.host, " ", read, ", and was last heard of at ",
                         Stamp(host.last_seen)));
-    AddFinding(SilentFinding(host.host, host.last_seen));
+    AddFinding(SilentFinding(host.host, host.last_seen, host.collected));
   } else {
     if (answer_.lagging_hosts_size() < kListMax) answer_.add_lagging_hosts(host.host);
     Reason(absl::StrCat("host ", host.host, " ", read));
-    AddFinding(LaggingFinding(host.host));
+    AddFinding(LaggingFinding(host.host, host.collected));
   }
 }
 

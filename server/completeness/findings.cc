@@ -52,16 +52,29 @@ v1::HostFinding CiphersNotLogged(const std::string& host, int level,
 
 }  // namespace
 
-v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen) {
-  return Finding(
-      host, "SILENT",
-      absl::StrCat("The agent was last heard of at ",
-                   absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_seen, absl::UTCTimeZone()),
-                   ": check that it runs and reaches the server.  Nothing is lost "
-                   "while the log stays on the host's disk."));
+v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen, bool collected) {
+  const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_seen, absl::UTCTimeZone());
+  if (collected) {
+    return Finding(
+        host, "SILENT",
+        absl::StrCat("No line of the host has come through the collector since ", time,
+                     ": check that the collector runs, and that the host still sends its log to "
+                     "it.  After an hour without a line nothing tells a quiet host from a "
+                     "broken way: let quiet hosts log a mark now and then."));
+  }
+  return Finding(host, "SILENT",
+                 absl::StrCat("The agent was last heard of at ", time,
+                              ": check that it runs and reaches the server.  Nothing is lost "
+                              "while the log stays on the host's disk."));
 }
 
-v1::HostFinding LaggingFinding(const std::string& host) {
+v1::HostFinding LaggingFinding(const std::string& host, bool collected) {
+  if (collected) {
+    return Finding(host, "LAGGING",
+                   "The collector has not read this far yet, or the host's lines reach its log "
+                   "late, or their stamps are behind: wait until it has caught up, else look at "
+                   "`mxtally-agent status` there, and at the host's clock.");
+  }
   return Finding(host, "LAGGING",
                  "The agent has not read this far yet: wait until it has caught up, and look at "
                  "`mxtally-agent status` on the host when it does not.");
@@ -114,7 +127,9 @@ std::vector<v1::HostFinding> LogFindings(const HostCoverage& host) {
     findings.push_back(Finding(host.host, "FOREIGN_HOST",
                                absl::StrCat(lines,
                                             " lines of the log belong to other hosts and "
-                                            "are not counted: run an agent on those hosts.")));
+                                            "are not counted: run an agent on those hosts, or on "
+                                            "a central log host a collector that the server's "
+                                            "access list names for them.")));
   }
   if (const int64_t lines = host.exceptions.suppressed_lines(); lines > 0) {
     findings.push_back(Finding(

@@ -12,11 +12,11 @@
 
 namespace mxtally {
 
-// Not heard of since `last_seen`.
-v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen);
+// Not heard of since `last_seen`.  `collected`: a collector tells of the host.
+v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen, bool collected);
 
 // Heard of, but not read far enough.
-v1::HostFinding LaggingFinding(const std::string& host);
+v1::HostFinding LaggingFinding(const std::string& host, bool collected);
 
 // Named as expected, and no agent has come.
 v1::HostFinding NeverReportedFinding(const std::string& host);

@@ -95,12 +95,13 @@ void AddConfigFindings(v1::Host& host) {
 void AddFindings(const HostCoverage* coverage, absl::Time now, const CompletenessOptions& options,
                  v1::Host& host) {
   if (host.state() == v1::HOST_STATE_RETIRED) return;
+  const bool collected = coverage != nullptr && coverage->collected;
   if (!host.has_last_seen_time()) {
     *host.add_findings() = NeverReportedFinding(host.host());
   } else if (host.state() == v1::HOST_STATE_SILENT) {
-    *host.add_findings() = SilentFinding(host.host(), ToTime(host.last_seen_time()));
+    *host.add_findings() = SilentFinding(host.host(), ToTime(host.last_seen_time()), collected);
   } else if (host.state() == v1::HOST_STATE_LAGGING) {
-    *host.add_findings() = LaggingFinding(host.host());
+    *host.add_findings() = LaggingFinding(host.host(), collected);
   }
   if (const std::optional<absl::Duration> ahead = Ahead(host, now, options)) {
     *host.add_findings() = ClockSkewFinding(host.host(), *ahead);

@@ -25,6 +25,8 @@ absl::string_view QuotaName(Quota quota) {
       return "bytes";
     case Quota::kSessions:
       return "sessions";
+    case Quota::kHosts:
+      return "hosts";
   }
   return "?";
 }
@@ -77,6 +79,14 @@ std::optional<AgentQuotas::Hit> AgentQuotas::Take(const std::string& name, int64
   Add(agent.bytes_until, now, bytes, options_.bytes_per_second);
   Add(agent.sessions_until, now, sessions, options_.sessions_per_second);
   return HitOf(agent, now);
+}
+
+std::optional<AgentQuotas::Hit> AgentQuotas::CheckHosts(int64_t hosts) const {
+  if (hosts <= options_.hosts_max) return std::nullopt;
+  return Hit{.quota = Quota::kHosts,
+             .wait = absl::ZeroDuration(),
+             .message = absl::StrCat("quota of this agent: expected at most ", options_.hosts_max,
+                                     " hosts beside its own, found more")};
 }
 
 size_t AgentQuotas::size() {

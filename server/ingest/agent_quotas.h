@@ -1,5 +1,5 @@
-// What one agent may take of the server: streams at a time, and bytes and
-// sessions per second.  Thread-safe.
+// What one agent may take of the server: streams at a time, hosts of a stream,
+// and bytes and sessions per second.  Thread-safe.
 
 #ifndef MXTALLY_SERVER_INGEST_AGENT_QUOTAS_H_
 #define MXTALLY_SERVER_INGEST_AGENT_QUOTAS_H_
@@ -23,6 +23,9 @@ struct AgentQuotaOptions {
   // the server has noticed, hence several.
   int64_t streams_max = 8;
 
+  // Hosts, beside its own, that a collector's stream may send sessions of.
+  int64_t hosts_max = 1000;
+
   // Averages; 0: unlimited.  Smaller: an agent with a backlog takes longer, and
   // leaves more of the server to the others.
   int64_t bytes_per_second = 0;
@@ -35,10 +38,10 @@ struct AgentQuotaOptions {
   std::function<absl::Time()> now = absl::Now;
 };
 
-enum class Quota { kStreams, kBytes, kSessions };
-inline constexpr int kQuotaCount = 3;
+enum class Quota { kStreams, kBytes, kSessions, kHosts };
+inline constexpr int kQuotaCount = 4;
 
-// "streams", "bytes", "sessions".
+// "streams", "bytes", "sessions", "hosts".
 absl::string_view QuotaName(Quota quota);
 
 class AgentQuotas {
@@ -60,6 +63,9 @@ class AgentQuotas {
 
   // Counts what has come.  A hit: that is the last for now.
   std::optional<Hit> Take(const std::string& agent, int64_t bytes, int64_t sessions);
+
+  // A collector's stream sends sessions of so many hosts beside its own.
+  std::optional<Hit> CheckHosts(int64_t hosts) const;
 
   // Agents remembered: those with streams, those that owe, and some more.
   size_t size();

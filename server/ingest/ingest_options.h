@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,12 +19,25 @@
 
 namespace mxtally {
 
+// The hosts that a collector may send sessions of, beside its own.
+struct CollectedHosts {
+  // As v1::Collecting has them.
+  std::vector<std::string> patterns = {"*"};
+  // Whether `host` is one.  A denial is reported.
+  std::function<absl::Status(const std::string& host)> check = [](const std::string&) {
+    return absl::OkStatus();
+  };
+};
+
 // Who opened a stream.
 struct StreamOwner {
   // Whether sessions of this host may come from there.
   std::function<absl::Status(const std::string& host)> check_host = [](const std::string&) {
     return absl::OkStatus();
   };
+
+  // Whether sessions may come from there of the hosts that logs name.
+  std::function<absl::StatusOr<CollectedHosts>()> check_collector = [] { return CollectedHosts(); };
 
   absl::Time certificate_expires = absl::InfiniteFuture();
 

@@ -197,6 +197,11 @@ absl::Status IngestStream::Take(Request request) {
 absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   if (absl::Status status = CheckHello(hello); !status.ok()) return status;
   if (absl::Status status = owner_.check_host(hello.host()); !status.ok()) return status;
+  if (hello.hosts_from_log()) {
+    absl::StatusOr<CollectedHosts> hosts = owner_.check_collector();
+    if (!hosts.ok()) return hosts.status();
+    collecting_ = *std::move(hosts);
+  }
   if (counted_for_.empty()) {
     if (absl::Status status = CountFor(hello.host()); !status.ok()) return status;
   }
@@ -226,13 +231,18 @@ absl::Status IngestStream::TakeBatch(Request request) {
     MutexLock lock(mutex_);
     sequence_before = read_sequence_;
   }
-  if (absl::Status status = CheckBatch(batch, sequence_before + 1); !status.ok()) return status;
+  if (absl::Status status = CheckBatch(batch, sequence_before + 1, host_, collecting_.has_value());
+      !status.ok()) {
+    return status;
+  }
   if (absl::Status status = CheckKeyVersions(batch); !status.ok()) return status;
+  if (absl::Status status = CheckParts(batch); !status.ok()) return status;
   Writer::Batch work{.host = host_,
                      .arena = std::move(request.arena),
                      .batch = &batch,
                      .serialized = SerializedSessions(request.serialized),
-                     .rejected_by_hour = {},
+                     .rejected = {},
+                     .collected = collecting_.has_value(),
                      .bytes = request.bytes()};
   if (work.serialized.size() != static_cast<size_t>(batch.sessions_size())) work.serialized.clear();
   // After a quota is hit, this batch is still committed and acknowledged, so
@@ -252,11 +262,12 @@ absl::Status IngestStream::TakeBatch(Request request) {
 std::vector<v1::RejectedSession> IngestStream::RemoveRejected(v1::SessionBatch& batch,
                                                               Writer::Batch& work) {
   std::vector<v1::RejectedSession> rejected;
-  std::map<absl::Time, int64_t> by_hour;
+  std::map<std::pair<std::string, absl::Time>, int64_t> counts;
+  const auto others = [this](const std::string& host) { return collected_.contains(host); };
   int kept = 0;
   for (int i = 0; i < batch.sessions_size(); ++i) {
     const v1::SessionRecord& record = batch.sessions(i);
-    std::optional<Rejection> rejection = CheckRecord(record, host_);
+    std::optional<Rejection> rejection = CheckRecord(record, host_, others);
     if (!rejection.has_value()) {
       if (!work.serialized.empty()) std::swap(work.serialized[kept], work.serialized[i]);
       batch.mutable_sessions()->SwapElements(kept++, i);
@@ -264,7 +275,8 @@ std::vector<v1::RejectedSession> IngestStream::RemoveRejected(v1::SessionBatch& 
     }
     shared_.observer.OnSessionRejected(host_, *rejection);
     const bool has_stamp = record.key().has_stamp() && IsValidTime(record.key().stamp());
-    ++by_hour[HourOf(has_stamp ? record.key().stamp() : batch.end().log_time())];
+    ++counts[{others(record.key().host()) ? record.key().host() : host_,
+              HourOf(has_stamp ? record.key().stamp() : batch.end().log_time())}];
     v1::RejectedSession& told = rejected.emplace_back();
     told.set_sequence(batch.sequence());
     told.set_index(i);
@@ -272,8 +284,23 @@ std::vector<v1::RejectedSession> IngestStream::RemoveRejected(v1::SessionBatch& 
   }
   batch.mutable_sessions()->DeleteSubrange(kept, batch.sessions_size() - kept);
   if (!work.serialized.empty()) work.serialized.resize(kept);
-  work.rejected_by_hour.assign(by_hour.begin(), by_hour.end());
+  for (const auto& [host_and_hour, count] : counts) {
+    work.rejected.push_back(
+        {.hour = host_and_hour.second, .sessions = count, .host = host_and_hour.first});
+  }
   return rejected;
+}
+
+absl::Status IngestStream::CheckParts(const v1::SessionBatch& batch) {
+  if (!collecting_.has_value()) return absl::OkStatus();
+  for (const v1::HostPart& part : batch.host_parts()) {
+    if (collected_.contains(part.host())) continue;
+    if (absl::Status status = collecting_->check(part.host()); !status.ok()) return status;
+    collected_.insert(part.host());
+  }
+  const std::optional<AgentQuotas::Hit> hit =
+      shared_.quotas.CheckHosts(static_cast<int64_t>(collected_.size()));
+  return hit.has_value() ? Report(*hit, counted_for_) : absl::OkStatus();
 }
 
 absl::Status IngestStream::TakeStatus(const v1::AgentStatus& status, int64_t bytes) {
@@ -341,6 +368,12 @@ void IngestStream::OnOpened(absl::StatusOr<std::vector<v1::StoredCut>> cuts) {
       welcome_->set_server_version(shared_.options.server_version);
       welcome_->set_batch_bytes_max(shared_.options.batch_bytes_max);
       welcome_->set_keepalive_ms_min(absl::ToInt64Milliseconds(shared_.options.keepalive_min));
+      if (collecting_.has_value()) {
+        v1::Collecting& collecting = *welcome_->mutable_collecting();
+        collecting.mutable_hosts()->Assign(collecting_->patterns.begin(),
+                                           collecting_->patterns.end());
+        collecting.set_hosts_max(shared_.options.quotas.hosts_max);
+      }
       phase_ = Phase::kOpen;
     } else if (absl::IsFailedPrecondition(cuts.status())) {
       retry_delay_ = WithJitter(shared_.options.refusal_delay);

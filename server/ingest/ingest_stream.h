@@ -32,6 +32,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -120,6 +121,8 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     return absl::FromUnixSeconds(message.wall_time().seconds()) +
            absl::Nanoseconds(message.wall_time().nanos()) - shared_.options.now();
   }
+  // Whether a collector may send for all hosts that the batch names parts of.
+  absl::Status CheckParts(const v1::SessionBatch& batch);
   // Takes the records that fail out of the batch, in both forms.
   std::vector<v1::RejectedSession> RemoveRejected(v1::SessionBatch& batch, Writer::Batch& work);
 
@@ -157,8 +160,13 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   std::string agent_version_;
   std::string counted_for_;  // Empty: for nobody.
 
-  // Of a quota that was hit; the reading thread's.
-  std::optional<absl::Duration> quota_delay_;
+  // Of a collector: for whom it may send.
+  std::optional<CollectedHosts> collecting_;
+
+  // The reading thread's.
+  std::optional<absl::Duration> quota_delay_;  // Of a quota that was hit.
+  // Hosts of which parts came on this stream.
+  absl::flat_hash_set<std::string> collected_;
 
   ingest::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kHello;

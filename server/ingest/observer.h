@@ -29,6 +29,10 @@ class IngestObserver {
 
   virtual void OnSessionRejected(const std::string& /*host*/, const Rejection& /*rejection*/) {}
 
+  // Sessions of `host` came from the agent of `collector`, and were not taken,
+  // because another kind of source is known for it.
+  virtual void OnOtherSource(const std::string& /*host*/, const std::string& /*collector*/) {}
+
   // `streams_of_host` counts this one.
   virtual void OnStreamOpened(const std::string& /*host*/, int /*streams_of_host*/) {}
 

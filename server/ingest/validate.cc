@@ -100,11 +100,12 @@ class Checker {
   std::optional<Rejection> rejection_;
 };
 
-void CheckKey(const v1::SessionKey& key, absl::string_view host, Checker& check) {
+void CheckKey(const v1::SessionKey& key, absl::string_view host, HostFilter others,
+              Checker& check) {
   if (key.key_version() == 0) {
     check.Fail(RejectKind::kMissing, "key.key_version", "1 or more", "0");
   }
-  if (key.host() != host) {
+  if (key.host() != host && !others(key.host())) {
     check.Fail(RejectKind::kHost, "key.host", Quoted(host), Quoted(key.host()));
   }
   check.Present("key.stamp", key.has_stamp());
@@ -185,6 +186,10 @@ void CheckCut(absl::string_view field, const v1::Cut& cut, Checker& check) {
   check.Time(field, cut.log_time());
 }
 
+void CheckHostName(absl::string_view field, const std::string& host, Checker& check) {
+  check.Name(field, host, 255, IsHostName, "[a-z0-9._-], not empty");
+}
+
 void CheckCounts(const v1::HourCounts& counts, Checker& check) {
   const v1::LineCounts& lines = counts.lines();
   check.Present("counts.hour", counts.has_hour());
@@ -207,6 +212,25 @@ void CheckCounts(const v1::HourCounts& counts, Checker& check) {
   check.NotNegative("counts.lines.sessions", lines.sessions());
   check.NotNegative("counts.lines.suppressed", lines.suppressed());
   check.NotNegative("counts.lines.tls_unlogged_sessions", lines.tls_unlogged_sessions());
+}
+
+void CheckHostPart(const v1::HostPart& part, absl::string_view host, Checker& check) {
+  CheckHostName("batch.host_parts.host", part.host(), check);
+  if (part.host() == host) {
+    check.Fail(RejectKind::kHost, "batch.host_parts.host", "another host than the stream's",
+               Quoted(part.host()));
+  }
+  check.Present("batch.host_parts.start_time", part.has_start_time());
+  check.Time("batch.host_parts.start_time", part.start_time());
+  check.Present("batch.host_parts.end_time", part.has_end_time());
+  check.Time("batch.host_parts.end_time", part.end_time());
+  for (const v1::HourCounts& counts : part.counts()) {
+    if (check.failed()) return;
+    CheckCounts(counts, check);
+  }
+  check.NotNegative("batch.host_parts.open_sessions", part.open_sessions());
+  check.Time("batch.host_parts.oldest_open_time", part.oldest_open_time());
+  check.Text("batch.host_parts.mta", part.mta(), 64);
 }
 
 }  // namespace
@@ -232,9 +256,10 @@ absl::string_view RejectKindName(RejectKind kind) {
   return "";
 }
 
-std::optional<Rejection> CheckRecord(const v1::SessionRecord& record, absl::string_view host) {
+std::optional<Rejection> CheckRecord(const v1::SessionRecord& record, absl::string_view host,
+                                     HostFilter others) {
   Checker check;
-  CheckKey(record.key(), host, check);
+  CheckKey(record.key(), host, others, check);
   check.Present("direction", record.direction() != v1::DIRECTION_UNSPECIFIED);
   check.Name("service", record.service(), 64, IsServiceName, "[A-Za-z0-9._:-], not empty");
   check.Present("peer_class", record.peer_class() != v1::PEER_CLASS_UNSPECIFIED);
@@ -268,7 +293,7 @@ absl::Status CheckKeyVersions(const v1::SessionBatch& batch) {
 
 absl::Status CheckHello(const v1::AgentHello& hello) {
   Checker check;
-  check.Name("hello.host", hello.host(), 255, IsHostName, "[a-z0-9._-], not empty");
+  CheckHostName("hello.host", hello.host(), check);
   check.Text("hello.agent_version", hello.agent_version(), 64);
   check.AtMost("hello.logs", hello.logs_size(), 256);
   for (const std::string& log : hello.logs()) CheckLogName("hello.logs", log, check);
@@ -291,11 +316,19 @@ absl::Status CheckStatus(const v1::AgentStatus& status) {
     check.NotNegative("status.logs.bytes_behind", log.bytes_behind());
     check.NotNegative("status.logs.open_sessions", log.open_sessions());
     check.Time("status.logs.oldest_open_time", log.oldest_open_time());
+    check.NotNegative("status.logs.hosts", log.hosts());
+    check.NotNegative("status.logs.lines_beyond_hosts_max", log.lines_beyond_hosts_max());
+    check.AtMost("status.logs.foreign_hosts", log.foreign_hosts_size(), 16);
+    for (const std::string& host : log.foreign_hosts()) {
+      if (check.failed()) break;
+      CheckHostName("status.logs.foreign_hosts", host, check);
+    }
   }
   return check.TakeStatus();
 }
 
-absl::Status CheckBatch(const v1::SessionBatch& batch, int64_t sequence_expected) {
+absl::Status CheckBatch(const v1::SessionBatch& batch, int64_t sequence_expected,
+                        absl::string_view host, bool collects) {
   Checker check;
   if (batch.sequence() != sequence_expected) {
     check.Fail(RejectKind::kOutOfRange, "batch.sequence", absl::StrCat(sequence_expected),
@@ -317,6 +350,15 @@ absl::Status CheckBatch(const v1::SessionBatch& batch, int64_t sequence_expected
     check.NotNegative("batch.gaps.bytes_min", gap.bytes_min());
   }
   check.Time("batch.caught_up_time", batch.caught_up_time());
+  if (!collects && batch.host_parts_size() > 0) {
+    check.Fail(RejectKind::kHost, "batch.host_parts", "none without hello.hosts_from_log",
+               absl::StrCat(batch.host_parts_size()));
+  }
+  check.AtMost("batch.host_parts", batch.host_parts_size(), kBatchHostPartsMax);
+  for (const v1::HostPart& part : batch.host_parts()) {
+    if (check.failed()) break;
+    CheckHostPart(part, host, check);
+  }
   return check.TakeStatus();
 }
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -25,6 +26,7 @@ namespace mxtally {
 inline constexpr uint32_t kKeyVersionMax = 1;
 
 inline constexpr int kBatchSessionsMax = 10'000;
+inline constexpr int kBatchHostPartsMax = 1'000;
 
 // What is wrong with a record, in kinds few enough for a metric's label.
 enum class RejectKind {
@@ -49,9 +51,14 @@ struct Rejection {
   std::string reason;
 };
 
+// Whether sessions of another host than the stream's may come.
+using HostFilter = absl::FunctionRef<bool(const std::string& host)>;
+
 // Says why `record`, sent on the stream of `host`, can never be accepted;
 // nullopt when it can.  Its key version must be known, see CheckKeyVersions().
-std::optional<Rejection> CheckRecord(const v1::SessionRecord& record, absl::string_view host);
+std::optional<Rejection> CheckRecord(
+    const v1::SessionRecord& record, absl::string_view host,
+    HostFilter others = [](const std::string&) { return false; });
 
 //   FAILED_PRECONDITION  a record of the batch has a key that only a newer server knows
 absl::Status CheckKeyVersions(const v1::SessionBatch& batch);
@@ -60,8 +67,10 @@ absl::Status CheckKeyVersions(const v1::SessionBatch& batch);
 absl::Status CheckHello(const v1::AgentHello& hello);
 absl::Status CheckStatus(const v1::AgentStatus& status);
 
-// All of the batch but its records.
-absl::Status CheckBatch(const v1::SessionBatch& batch, int64_t sequence_expected);
+// All of the batch but its records.  `collects`: whether it may hold parts of
+// other hosts than `host`; which ones is not checked.
+absl::Status CheckBatch(const v1::SessionBatch& batch, int64_t sequence_expected,
+                        absl::string_view host, bool collects);
 
 }  // namespace mxtally
 

@@ -37,6 +37,7 @@ void Add(BatchOutcome& sum, const BatchOutcome& outcome) {
   sum.key_conflicts += outcome.key_conflicts;
   sum.sealed += outcome.sealed;
   sum.folded += outcome.folded;
+  sum.other_source += outcome.other_source;
 }
 
 std::string SourceName(v1::SourceKind kind) {
@@ -45,6 +46,8 @@ std::string SourceName(v1::SourceKind kind) {
       return "log files";
     case v1::SOURCE_KIND_JOURNAL:
       return "the journal";
+    case v1::SOURCE_KIND_COLLECTOR:
+      return "a central log host, by its collector";
     default:
       return absl::StrCat("a source of kind ", static_cast<int>(kind));
   }
@@ -217,7 +220,8 @@ absl::Status Writer::CommitOnce(const Batches& batches) {
   int64_t bytes = 0;
   for (const Job* job : batches) {
     const Batch& batch = std::get<Batch>(job->work);
-    host_batches.push_back({batch.host, batch.batch, batch.serialized, batch.rejected_by_hour});
+    host_batches.push_back(
+        {batch.host, batch.batch, batch.serialized, batch.rejected, batch.collected});
     bytes += batch.bytes;
   }
 
@@ -229,7 +233,12 @@ absl::Status Writer::CommitOnce(const Batches& batches) {
   if (options_.after_commit) options_.after_commit();
 
   BatchOutcome sum;
-  for (const BatchOutcome& outcome : *outcomes) Add(sum, outcome);
+  for (size_t i = 0; i < outcomes->size(); ++i) {
+    Add(sum, (*outcomes)[i]);
+    for (const std::string& host : (*outcomes)[i].other_source_hosts) {
+      observer_.OnOtherSource(host, host_batches[i].host);
+    }
+  }
   observer_.OnCommitted(static_cast<int64_t>(batches.size()), bytes, sum, duration);
 
   Release(bytes);

@@ -97,7 +97,8 @@ class Writer {
     std::unique_ptr<google::protobuf::Arena> arena;
     const v1::SessionBatch* batch = nullptr;
     std::vector<std::string_view> serialized;  // As in HostBatch.
-    std::vector<std::pair<absl::Time, int64_t>> rejected_by_hour;
+    std::vector<RejectedCount> rejected;
+    bool collected = false;  // As in HostBatch.
     int64_t bytes = 0;
   };
 

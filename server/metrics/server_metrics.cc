@@ -30,7 +30,8 @@ constexpr Description kSessions = {
     "mxtally_server_ingest_sessions_total",
     "Sessions committed, by `outcome`: inserted; replaced by a record made from more of the log; "
     "duplicate of one stored; key_conflict, which differs from the one stored and was dropped; "
-    "sealed, for a day that is closed."};
+    "sealed, for a day that is closed; other_source, of a host that a collector told of and an "
+    "agent of its own as well, and not counted."};
 constexpr Description kFolded = {
     "mxtally_server_ingest_sessions_folded_total",
     "Sessions counted under `other`, because their host and hour had too many label sets."};
@@ -59,12 +60,13 @@ constexpr Description kStreamsEnded = {"mxtally_server_ingest_streams_ended_tota
 constexpr Description kQuotaHits = {
     "mxtally_server_ingest_quota_hits_total",
     "Streams that were ended or refused because their agent took more than it may, by `quota`: "
-    "streams, bytes, sessions."};
+    "streams, bytes, sessions, hosts of a collector."};
 constexpr Description kDenied = {
     "mxtally_server_auth_denied_total",
     "Calls and streams that were denied, by `reason`: no_identity, neither certificate nor token; "
     "token, unknown or sent without encryption; certificate, expired or not valid yet; role, the "
-    "caller may not call this; host, an agent's stream for a host that is not its own."};
+    "caller may not call this, or is no collector; host, an agent's stream for a host that is not "
+    "its own, or listed for it."};
 constexpr Description kHandshakesFailed = {
     "mxtally_server_tls_handshakes_failed_total",
     "TLS handshakes that failed: a certificate of another authority, expired or not valid yet; a "
@@ -143,6 +145,7 @@ struct ServerMetrics::Registered {
     duplicates = &sessions.Add({{"outcome", "duplicate"}});
     key_conflicts = &sessions.Add({{"outcome", "key_conflict"}});
     sealed = &sessions.Add({{"outcome", "sealed"}});
+    other_source = &sessions.Add({{"outcome", "other_source"}});
     Family<Counter>& rejected_family = CounterFamily(registry, kRejected);
     for (int i = 0; i < kRejectKindCount; ++i) {
       rejected[i] = &rejected_family.Add(
@@ -181,6 +184,7 @@ struct ServerMetrics::Registered {
   Counter* duplicates;
   Counter* key_conflicts;
   Counter* sealed;
+  Counter* other_source;
   std::array<Counter*, kRejectKindCount> rejected;
   std::array<Counter*, kQuotaCount> quota_hits;
   std::array<Counter*, kDenialReasonCount> denied;
@@ -229,6 +233,7 @@ void ServerMetrics::OnCommitted(int64_t batches, int64_t bytes, const BatchOutco
   registered_->duplicates->Increment(static_cast<double>(outcome.duplicates));
   registered_->key_conflicts->Increment(static_cast<double>(outcome.key_conflicts));
   registered_->sealed->Increment(static_cast<double>(outcome.sealed));
+  registered_->other_source->Increment(static_cast<double>(outcome.other_source));
   registered_->folded.Increment(static_cast<double>(outcome.folded));
   registered_->commit_seconds.Observe(absl::ToDoubleSeconds(duration));
   next_.OnCommitted(batches, bytes, outcome, duration);
@@ -242,6 +247,10 @@ void ServerMetrics::OnStoreFailed(const absl::Status& status) {
 void ServerMetrics::OnSessionRejected(const std::string& host, const Rejection& rejection) {
   registered_->rejected.at(static_cast<size_t>(rejection.kind))->Increment();
   next_.OnSessionRejected(host, rejection);
+}
+
+void ServerMetrics::OnOtherSource(const std::string& host, const std::string& collector) {
+  next_.OnOtherSource(host, collector);
 }
 
 void ServerMetrics::OnStreamOpened(const std::string& host, int streams_of_host) {

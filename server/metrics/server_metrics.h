@@ -41,6 +41,7 @@ class ServerMetrics final : public ServerObserver {
                    absl::Duration duration) override;
   void OnStoreFailed(const absl::Status& status) override;
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
+  void OnOtherSource(const std::string& host, const std::string& collector) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
   void OnQuotaHit(const std::string& agent, Quota quota) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;

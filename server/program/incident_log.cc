@@ -41,6 +41,15 @@ void IncidentLog::OnStreamOpened(const std::string& host, int streams_of_host) {
   spdlog::debug("host {} connected, streams: {}", host, streams_of_host);
 }
 
+void IncidentLog::OnOtherSource(const std::string& host, const std::string& collector) {
+  if (int64_t left_out = 0; other_source_.Take(now_, left_out)) {
+    spdlog::warn(
+        "host \"{}\" is not taken from the collector \"{}\", because an agent of its own has told "
+        "of it; to switch, stop that agent and retire the host ({} more since the last line)",
+        host, collector, left_out);
+  }
+}
+
 void IncidentLog::OnQuotaHit(const std::string& agent, Quota quota) {
   if (int64_t left_out = 0; quota_.Take(now_, left_out)) {
     spdlog::warn("agent \"{}\" has hit its quota of {} ({} more since the last line)", agent,

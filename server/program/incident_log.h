@@ -23,6 +23,7 @@ class IncidentLog final : public ServerObserver {
 
   void OnStoreFailed(const absl::Status& status) override;
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
+  void OnOtherSource(const std::string& host, const std::string& collector) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
   void OnQuotaHit(const std::string& agent, Quota quota) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;
@@ -46,6 +47,7 @@ class IncidentLog final : public ServerObserver {
   const Clock now_;
   Limit store_failed_;
   Limit rejected_;
+  Limit other_source_;
   Limit refused_;
   Limit quota_;
   Limit denied_;

@@ -33,7 +33,7 @@ void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
   set.Text("tls-key", "FILE", "Its private key, PEM", options.tls.key);
   set.Text("tls-client-ca", "FILE", "Authorities that client certificates are checked against, PEM",
            options.tls.authorities);
-  set.Text("access", "FILE", "List of readers and operators", options.access_list);
+  set.Text("access", "FILE", "List of readers, operators and collectors", options.access_list);
   set.Duration("certificate-margin",
                "Health fails when the server's certificate expires within this time",
                options.certificate_margin, {});
@@ -46,6 +46,9 @@ void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
             options.quotas.bytes_per_second, {});
   set.Integer("agent-sessions", "Sessions that one agent may send in a second, on average; 0: any",
               options.quotas.sessions_per_second, {});
+  set.Integer("collector-hosts",
+              "Hosts, beside its own, that one collector may send sessions of at a time",
+              options.quotas.hosts_max, {.min = 1});
   set.Flag("plaintext", "Let other machines connect where nothing is encrypted", options.plaintext);
   set.Choice("log-level", {"debug", "info", "warn", "error"}, "What is logged", serve.log_level);
   const OptionSet::DurationRange kept;

@@ -117,9 +117,20 @@ absl::StatusOr<StreamOwner> OwnerOf(Authority& authority,
   StreamOwner owner;
   owner.certificate_expires = caller->certificate_expires;
   owner.name = caller->name;
-  owner.check_host = [&authority, address = context.peer(),
-                      caller = *std::move(caller)](const std::string& host) {
-    return authority.CheckHost(caller, kStreamSessions, host, address);
+  const auto shared = std::make_shared<const Caller>(*std::move(caller));
+  owner.check_host = [&authority, address = context.peer(), shared](const std::string& host) {
+    return authority.CheckHost(*shared, kStreamSessions, host, address);
+  };
+  owner.check_collector = [&authority, address = context.peer(),
+                           shared]() -> absl::StatusOr<CollectedHosts> {
+    absl::StatusOr<HostPatterns> patterns =
+        authority.CheckCollector(*shared, kStreamSessions, address);
+    if (!patterns.ok()) return patterns.status();
+    return CollectedHosts{.patterns = patterns->ToStrings(),
+                          .check = [&authority, address, shared](const std::string& host) {
+                            return authority.CheckCollected(*shared, kStreamSessions, host,
+                                                            address);
+                          }};
   };
   return owner;
 }

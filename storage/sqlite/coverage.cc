@@ -48,18 +48,28 @@ std::vector<Interval> Without(const std::vector<Interval>& intervals, Interval g
   return rest;
 }
 
+std::vector<Interval> CoveredBetween(int64_t start_ns, int64_t end_ns,
+                                     const v1::SessionBatch& batch) {
+  // A clock that was set back: what lies between was not read by this batch.
+  std::vector<Interval> covered = {{std::min(start_ns, end_ns), end_ns}};
+  for (const v1::Gap& gap : batch.gaps()) covered = Without(covered, GapInterval(gap));
+  return covered;
+}
+
 }  // namespace
 
 std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch) {
   if (!batch.end().has_log_time()) return {};
-  Interval read;
-  read.end_ns = NanosOf(batch.end().log_time());
-  read.start_ns = FirstLine(batch, read.end_ns);
-  // A clock that was set back: what lies between was not read by this batch.
-  read.start_ns = std::min(read.start_ns, read.end_ns);
-  std::vector<Interval> covered = {read};
-  for (const v1::Gap& gap : batch.gaps()) covered = Without(covered, GapInterval(gap));
-  return covered;
+  const int64_t end_ns = NanosOf(batch.end().log_time());
+  return CoveredBetween(FirstLine(batch, end_ns), end_ns, batch);
+}
+
+std::vector<Interval> CoveredByPart(const v1::SessionBatch& batch, const v1::HostPart& part) {
+  return CoveredBetween(NanosOf(part.start_time()), NanosOf(part.end_time()), batch);
+}
+
+bool IsQuiet(int64_t last_line_ns, int64_t caught_up_ns) {
+  return caught_up_ns - last_line_ns < kLiveNanos;
 }
 
 std::optional<Interval> CoveredByWatermark(std::optional<int64_t> log_end_ns,

@@ -17,6 +17,11 @@
 // from the line before.
 //
 // A T earlier than the last line (clocks differ) covers nothing.
+//
+// In a log of many hosts the watermark says little of a single one: its lines
+// may have got lost, or be late, on their way into that log.  So its silence
+// is taken for quiet for an hour; after that nothing since its last line is
+// covered, until the next line comes and covers what was before it.
 
 #ifndef MXTALLY_STORAGE_SQLITE_COVERAGE_H_
 #define MXTALLY_STORAGE_SQLITE_COVERAGE_H_
@@ -40,6 +45,8 @@ struct Interval {
 
 // What the lines of `batch` cover.
 std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch);
+// What those of one other host in it cover.
+std::vector<Interval> CoveredByPart(const v1::SessionBatch& batch, const v1::HostPart& part);
 
 // What reaching the end of the log at `caught_up_ns` covers.  `log_end_ns`:
 // stamp of the last line.  `once`: nothing says that the log is still being
@@ -47,6 +54,10 @@ std::vector<Interval> CoveredByLines(const v1::SessionBatch& batch);
 std::optional<Interval> CoveredByWatermark(std::optional<int64_t> log_end_ns,
                                            std::optional<int64_t> followed_since_ns,
                                            int64_t caught_up_ns, bool once);
+
+// Whether a host that wrote its last line at `last_line_ns` is taken for quiet
+// where the end of the log of many hosts was reached at `caught_up_ns`.
+bool IsQuiet(int64_t last_line_ns, int64_t caught_up_ns);
 
 // Last line before a gap and first line after it.  A side that is not known
 // reaches to the end of time.

@@ -42,6 +42,25 @@ void HostWriter::Seen(int64_t host_id, std::optional<int64_t> last_session_ns, a
   seen_.Run(host_id, now_ns, last_session_ns);
 }
 
+bool HostWriter::TakeFromCollector(int64_t host_id) {
+  source_kind_.Query(host_id);
+  const int64_t kind = source_kind_.Step() ? source_kind_.Int(0) : 0;
+  source_kind_.Reset();
+  if (kind == v1::SOURCE_KIND_UNSPECIFIED) {
+    set_source_kind_.Run(host_id, static_cast<int>(v1::SOURCE_KIND_COLLECTOR));
+    return true;
+  }
+  return kind == v1::SOURCE_KIND_COLLECTOR;
+}
+
+void HostWriter::NotePart(int64_t host_id, const v1::HostPart& part, absl::Time now) {
+  const int64_t now_ns = absl::ToUnixNanos(now);
+  if (!part.mta().empty()) set_mta_.Run(host_id, part.mta());
+  // Stamps behind are those of lines that were late, or are read late.
+  const int64_t ahead_ns = NanosOf(part.end_time()) - now_ns;
+  if (ahead_ns >= kSkewNanosMin) NoteSkew(host_id, ahead_ns, now_ns);
+}
+
 void HostWriter::Note(int64_t host_id, const HostSighting& sighting, absl::Time now) {
   const int64_t now_ns = absl::ToUnixNanos(now);
   std::optional<int64_t> clock_ahead_ns;

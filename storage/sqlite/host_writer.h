@@ -24,6 +24,12 @@ class HostWriter {
   // A message of any kind came.  A retired host is expected again.
   void Seen(int64_t host_id, std::optional<int64_t> last_session_ns, absl::Time now);
 
+  // Whether a collector may tell of the host; if so nothing else may from now on.
+  bool TakeFromCollector(int64_t host_id);
+
+  // What a collector told of the host came.
+  void NotePart(int64_t host_id, const v1::HostPart& part, absl::Time now);
+
   // A hello or a status came.
   void Note(int64_t host_id, const HostSighting& sighting, absl::Time now);
 
@@ -48,6 +54,9 @@ class HostWriter {
                   "clock_ahead_ns = coalesce(?4, clock_ahead_ns), "
                   "source_kind = CASE source_kind WHEN 0 THEN ?5 ELSE source_kind END, "
                   "mta_config = coalesce(?6, mta_config) WHERE host_id = ?1"};
+  Statement source_kind_{db_, "SELECT source_kind FROM host WHERE host_id = ?1"};
+  Statement set_source_kind_{db_, "UPDATE host SET source_kind = ?2 WHERE host_id = ?1"};
+  Statement set_mta_{db_, "UPDATE host SET mta = ?2 WHERE host_id = ?1 AND mta <> ?2"};
   Statement unretire_{
       db_, "UPDATE host SET retired_ns = NULL WHERE host_id = ?1 AND retired_ns IS NOT NULL"};
   Statement begin_{db_,

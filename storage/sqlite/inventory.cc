@@ -1,6 +1,7 @@
 #include "storage/sqlite/inventory.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "storage/sqlite/coverage.h"
 #include "storage/sqlite/stats_query.h"
 #include "storage/sqlite/tiers.h"
 #include "storage/sqlite/times.h"
@@ -28,6 +30,43 @@ std::string GapReasonName(int reason) {
   if (!v1::GapReason_IsValid(reason)) return absl::StrCat(reason);
   const std::string name = v1::GapReason_Name(static_cast<v1::GapReason>(reason));
   return std::string(absl::StripPrefix(name, "GAP_REASON_"));
+}
+
+// A log of many hosts, as it concerns one of them.
+struct Collected {
+  // When the end of the log was reached with this host quiet; else its last line.
+  std::optional<int64_t> caught_up_ns;
+  // [its last line, `caught_up_ns`] is covered, and `seen_ns` counts as a word of the host.
+  bool quiet = false;
+  int64_t seen_ns = 0;
+};
+
+// Columns for JudgeCollected(), of a row `log` and those of its collector.
+constexpr char kCollectedColumns[] = "log.log_time_ns, own.caught_up_ns, collector.last_seen_ns";
+constexpr char kCollectedJoin[] =
+    "LEFT JOIN log own ON own.host_id = log.collector_host_id AND own.log_id = "
+    "log.collector_log_id LEFT JOIN host collector ON collector.host_id = log.collector_host_id";
+
+Collected JudgeCollected(std::optional<int64_t> last_line_ns, std::optional<int64_t> caught_up_ns,
+                         int64_t seen_ns) {
+  if (!last_line_ns || !caught_up_ns) return {};
+  if (!IsQuiet(*last_line_ns, *caught_up_ns)) return {.caught_up_ns = last_line_ns};
+  return {.caught_up_ns = caught_up_ns, .quiet = true, .seen_ns = seen_ns};
+}
+
+using Times = std::pair<absl::Time, absl::Time>;
+
+// Adds an interval to those that are sorted and disjoint.  It stands at their
+// end, unless a clock was set back.
+void Join(Times interval, std::vector<Times>& sorted) {
+  auto met = sorted.end();
+  while (met != sorted.begin() && std::prev(met)->second >= interval.first) --met;
+  auto end = met;
+  for (; end != sorted.end() && end->first <= interval.second; ++end) {
+    interval.first = std::min(interval.first, end->first);
+    interval.second = std::max(interval.second, end->second);
+  }
+  sorted.insert(sorted.erase(met, end), interval);
 }
 
 // As TlsLoggingGap has it.
@@ -96,6 +135,8 @@ class CoverageReader {
   absl::flat_hash_map<int64_t, HostCoverage*> hosts_;
   absl::flat_hash_map<std::pair<int64_t, int64_t>, size_t> logs_;
   absl::flat_hash_map<int64_t, int64_t> first_covered_;
+  // What is covered after the last line of a quiet host in a log of many.
+  std::vector<std::pair<std::pair<int64_t, int64_t>, Interval>> quiet_;
 };
 
 std::vector<HostCoverage> CoverageReader::Read(const std::vector<KnownHost>& known, bool all) {
@@ -174,9 +215,11 @@ void CoverageReader::ReadExpectations(HostRange range) {
 }
 
 void CoverageReader::ReadLogs(HostRange range) {
-  Statement select(db_,
-                   "SELECT host_id, log_id, name, caught_up_ns, oldest_open_ns FROM log "
-                   "WHERE host_id BETWEEN ?1 AND ?2 ORDER BY host_id, name");
+  Statement select(db_, absl::StrCat("SELECT log.host_id, log.log_id, log.name, log.caught_up_ns, "
+                                     "log.oldest_open_ns, log.collector_host_id, ",
+                                     kCollectedColumns, " FROM log ", kCollectedJoin,
+                                     " WHERE log.host_id BETWEEN ?1 AND ?2 ORDER BY log.host_id, "
+                                     "log.name"));
   for (select.Query(range.first, range.last); select.Step();) {
     HostCoverage* host = Find(select.Int(0));
     if (host == nullptr) continue;
@@ -185,6 +228,14 @@ void CoverageReader::ReadLogs(HostRange range) {
     log.log = std::string(select.Text(2));
     log.caught_up = OptionalTime(select.OptionalInt(3));
     log.oldest_open = OptionalTime(select.OptionalInt(4));
+    if (select.Null(5)) continue;
+    const Collected collected = JudgeCollected(select.OptionalInt(6), select.OptionalInt(7),
+                                               select.OptionalInt(8).value_or(0));
+    host->collected = true;
+    log.caught_up = OptionalTime(collected.caught_up_ns);
+    if (!collected.quiet) continue;
+    host->last_seen = std::max(host->last_seen, absl::FromUnixNanos(collected.seen_ns));
+    quiet_.push_back({{select.Int(0), select.Int(1)}, {select.Int(6), *collected.caught_up_ns}});
   }
 }
 
@@ -199,6 +250,13 @@ void CoverageReader::ReadIntervals(HostRange range) {
     log->covered.emplace_back(absl::FromUnixNanos(std::max(select.Int(2), start_ns_)),
                               absl::FromUnixNanos(std::min(select.Int(3), end_ns_)));
   }
+  for (const auto& [ids, interval] : quiet_) {
+    const absl::Time start = absl::FromUnixNanos(std::max(interval.start_ns, start_ns_));
+    const absl::Time end = absl::FromUnixNanos(std::min(interval.end_ns, end_ns_));
+    if (start >= end) continue;
+    Join({start, end}, FindLog(ids.first, ids.second)->covered);
+  }
+  quiet_.clear();
 }
 
 void CoverageReader::ReadGaps(HostRange range) {
@@ -350,10 +408,12 @@ class HostReader {
                   "WHERE g.host_id = host.host_id), retired_ns, source_kind, mta_config, "
                   "clock_ahead_ns FROM host WHERE host_id = ?1"};
   Statement logs_{
-      db_,
-      "SELECT name, log_time_ns, caught_up_ns, bytes_behind, open_sessions, lines_read, "
-      "lines_unrecognized, lines_oversized, lines_foreign_host, cut_sessions, "
-      "evicted_sessions, lines_suppressed FROM log WHERE host_id = ?1 ORDER BY name"};
+      db_, absl::StrCat("SELECT log.name, log.log_time_ns, log.caught_up_ns, log.bytes_behind, "
+                        "log.open_sessions, log.lines_read, log.lines_unrecognized, "
+                        "log.lines_oversized, log.lines_foreign_host, log.cut_sessions, "
+                        "log.evicted_sessions, log.lines_suppressed, log.collector_host_id, ",
+                        kCollectedColumns, " FROM log ", kCollectedJoin,
+                        " WHERE log.host_id = ?1 ORDER BY log.name")};
 };
 
 v1::Host HostReader::Read(const KnownHost& known) {
@@ -396,11 +456,19 @@ void HostReader::AddLogs(const KnownHost& known, v1::Host& host) {
   v1::ExceptionCounts& e = *host.mutable_exceptions();
   std::optional<int64_t> caught_up_ns;
   bool all_caught_up = true;
+  int64_t seen_ns = host.has_last_seen_time() ? NanosOf(host.last_seen_time()) : 0;
   for (logs_.Query(known.host_id); logs_.Step();) {
     v1::HostLog& log = *host.add_logs();
     log.set_log(std::string(logs_.Text(0)));
     if (!logs_.Null(1)) SetNanos(logs_.Int(1), log.mutable_log_time());
-    if (const std::optional<int64_t> log_caught_up_ns = logs_.OptionalInt(2)) {
+    std::optional<int64_t> log_caught_up_ns = logs_.OptionalInt(2);
+    if (!logs_.Null(12)) {
+      const Collected collected = JudgeCollected(logs_.OptionalInt(13), logs_.OptionalInt(14),
+                                                 logs_.OptionalInt(15).value_or(0));
+      log_caught_up_ns = collected.caught_up_ns;
+      seen_ns = std::max(seen_ns, collected.seen_ns);
+    }
+    if (log_caught_up_ns) {
       SetNanos(*log_caught_up_ns, log.mutable_caught_up_time());
       caught_up_ns = std::min(caught_up_ns.value_or(*log_caught_up_ns), *log_caught_up_ns);
     } else {
@@ -419,6 +487,7 @@ void HostReader::AddLogs(const KnownHost& known, v1::Host& host) {
     e.set_suppressed_lines(e.suppressed_lines() + logs_.Int(11));
   }
   if (all_caught_up && caught_up_ns) SetNanos(*caught_up_ns, host.mutable_caught_up_time());
+  if (seen_ns != 0) SetNanos(seen_ns, host.mutable_last_seen_time());
 }
 
 }  // namespace

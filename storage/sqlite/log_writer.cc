@@ -1,6 +1,8 @@
 #include "storage/sqlite/log_writer.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "storage/sqlite/tiers.h"
@@ -74,18 +76,23 @@ LogWriter::LogWriter(Connection& db)
       add_hour_(db, AddCountsSql("log_hour", "hour")),
       add_day_(db, AddCountsSql("log_day", "day")) {}
 
-bool LogWriter::Apply(int64_t host_id, const v1::SessionBatch& batch) {
+LogWriter::Reading LogWriter::Apply(int64_t host_id, const v1::SessionBatch& batch,
+                                    absl::Span<const v1::HourCounts> foreign) {
   Log log = Load(host_id, batch.log());
   const bool continues =
       log.cut && batch.has_start() && batch.start().SerializeAsString() == *log.cut;
   if (log.cut && !continues && (batch.has_start() || IsSentAgain(batch, *log.cut))) {
+    if (!batch.has_start()) return Reading::kSentAgain;
     // Of a day that was dropped this is the first that is known again.
-    if (batch.has_start()) AddCoverage(log, batch);
-    return false;
+    AddCoverage(log, batch);
+    return Reading::kAgain;
   }
 
   const std::optional<int64_t> followed_since_ns = continues ? log.caught_up_ns : std::nullopt;
-  AddCounts(log, batch);
+  std::vector<const v1::HourCounts*> counts;
+  for (const v1::HourCounts& of_hour : batch.counts()) counts.push_back(&of_hour);
+  for (const v1::HourCounts& of_hour : foreign) counts.push_back(&of_hour);
+  AddCounts(log, counts);
   AddGaps(log, batch);
   AddCoverage(log, batch);
   log.cut = batch.end().SerializeAsString();
@@ -97,7 +104,27 @@ bool LogWriter::Apply(int64_t host_id, const v1::SessionBatch& batch) {
     log.caught_up_ns.reset();
   }
   Save(log);
-  return true;
+  return Reading::kFirst;
+}
+
+void LogWriter::ApplyPart(int64_t host_id, int64_t collector_id, const std::string& collector,
+                          const v1::SessionBatch& batch, const v1::HostPart& part,
+                          Reading reading) {
+  if (reading == Reading::kSentAgain) return;
+  Log log = Load(host_id, absl::StrCat(collector, ":", batch.log()));
+  set_collector_.Run(host_id, log.log_id, collector_id, batch.log());
+  for (const Interval& interval : CoveredByPart(batch, part)) {
+    coverage_.Add(host_id, log.log_id, interval);
+  }
+  if (reading != Reading::kFirst) return;
+  std::vector<const v1::HourCounts*> counts;
+  for (const v1::HourCounts& of_hour : part.counts()) counts.push_back(&of_hour);
+  AddCounts(log, counts);
+  log.log_time_ns = NanosOf(part.end_time());
+  log.open_sessions = part.open_sessions();
+  log.oldest_open_ns.reset();
+  if (part.has_oldest_open_time()) log.oldest_open_ns = NanosOf(part.oldest_open_time());
+  Save(log);
 }
 
 void LogWriter::Note(int64_t host_id, const v1::LogStatus& status) {
@@ -128,11 +155,11 @@ void LogWriter::CatchUp(Log& log, int64_t caught_up_ns, std::optional<int64_t> f
   log.caught_up_ns = caught_up_ns;
 }
 
-void LogWriter::AddCounts(const Log& log, const v1::SessionBatch& batch) {
+void LogWriter::AddCounts(const Log& log, absl::Span<const v1::HourCounts* const> counts) {
   v1::LineCounts sum;
-  for (const v1::HourCounts& counts : batch.counts()) {
-    const v1::LineCounts& c = counts.lines();
-    const int64_t hour = FloorDivide(counts.hour().seconds(), 3600);
+  for (const v1::HourCounts* of_hour : counts) {
+    const v1::LineCounts& c = of_hour->lines();
+    const int64_t hour = FloorDivide(of_hour->hour().seconds(), 3600);
     const TlsLines after = RunAddCounts(add_hour_, log.host_id, log.log_id, hour, c);
     const TlsLines before = {after.tls_lines - c.tls_lines(),
                              after.counter_lines - c.counter_lines(),
@@ -153,17 +180,26 @@ void LogWriter::AddCounts(const Log& log, const v1::SessionBatch& batch) {
 }
 
 void LogWriter::AddGaps(const Log& log, const v1::SessionBatch& batch) {
-  for (const v1::Gap& gap : batch.gaps()) {
-    Interval interval = GapInterval(gap);
-    // A side that is not known is shown as the other one.
-    if (!gap.has_start_time()) interval.start_ns = interval.end_ns;
-    if (!gap.has_end_time()) interval.end_ns = interval.start_ns;
-    if (!gap.has_start_time() && !gap.has_end_time()) {
-      interval.start_ns = interval.end_ns = NanosOf(batch.end().log_time());
-    }
-    add_gap_.Run(log.host_id, log.log_id, interval.start_ns, interval.end_ns, gap.reason(),
-                 gap.bytes_min());
+  if (batch.gaps().empty()) return;
+  std::vector<std::pair<int64_t, int64_t>> rows = {{log.host_id, log.log_id}};
+  for (collected_.Query(log.host_id, log.log_id); collected_.Step();) {
+    rows.emplace_back(collected_.Int(0), collected_.Int(1));
   }
+  for (const v1::Gap& gap : batch.gaps()) {
+    for (const auto& [host_id, log_id] : rows) AddGap(host_id, log_id, gap, batch);
+  }
+}
+
+void LogWriter::AddGap(int64_t host_id, int64_t log_id, const v1::Gap& gap,
+                       const v1::SessionBatch& batch) {
+  Interval interval = GapInterval(gap);
+  // A side that is not known is shown as the other one.
+  if (!gap.has_start_time()) interval.start_ns = interval.end_ns;
+  if (!gap.has_end_time()) interval.end_ns = interval.start_ns;
+  if (!gap.has_start_time() && !gap.has_end_time()) {
+    interval.start_ns = interval.end_ns = NanosOf(batch.end().log_time());
+  }
+  add_gap_.Run(host_id, log_id, interval.start_ns, interval.end_ns, gap.reason(), gap.bytes_min());
 }
 
 LogWriter::Log LogWriter::Load(int64_t host_id, const std::string& name) {

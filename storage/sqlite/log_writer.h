@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/types/span.h"
 #include "mxtally/v1/ingest.pb.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/coverage.h"
@@ -25,9 +26,18 @@ class LogWriter {
  public:
   explicit LogWriter(Connection& db);
 
-  // Applies counts, gaps, coverage and cut of a batch; false if its lines are
-  // being read again, and only coverage may have changed.
-  bool Apply(int64_t host_id, const v1::SessionBatch& batch);
+  enum class Reading { kFirst, kAgain, kSentAgain };
+
+  // Applies counts, gaps, coverage and cut of a batch.  Unless it returns
+  // kFirst its lines were counted before, and only coverage may have changed.
+  // `foreign` is counted as lines of other hosts, beside those of the batch.
+  Reading Apply(int64_t host_id, const v1::SessionBatch& batch,
+                absl::Span<const v1::HourCounts> foreign = {});
+
+  // Applies the part of another host; after Apply() of its batch, which
+  // returned `reading`.  `collector`: name of the batch's host.
+  void ApplyPart(int64_t host_id, int64_t collector_id, const std::string& collector,
+                 const v1::SessionBatch& batch, const v1::HostPart& part, Reading reading);
 
   // Takes note of what an agent told about a log.
   void Note(int64_t host_id, const v1::LogStatus& status);
@@ -47,8 +57,10 @@ class LogWriter {
 
   Log Load(int64_t host_id, const std::string& name);
   void Save(const Log& log);
-  void AddCounts(const Log& log, const v1::SessionBatch& batch);
+  void AddCounts(const Log& log, absl::Span<const v1::HourCounts* const> counts);
+  // Of a log of many hosts, to all that were met in it.
   void AddGaps(const Log& log, const v1::SessionBatch& batch);
+  void AddGap(int64_t host_id, int64_t log_id, const v1::Gap& gap, const v1::SessionBatch& batch);
   void AddCoverage(const Log& log, const v1::SessionBatch& batch);
   // Moves the watermark, never back.
   void CatchUp(Log& log, int64_t caught_up_ns, std::optional<int64_t> followed_since_ns, bool once);
@@ -65,6 +77,13 @@ class LogWriter {
                     "UPDATE log SET cut = ?3, caught_up_ns = ?4, log_time_ns = ?5, "
                     "oldest_open_ns = ?6, bytes_behind = ?7, open_sessions = ?8 "
                     "WHERE host_id = ?1 AND log_id = ?2"};
+  Statement set_collector_{db_,
+                           "UPDATE log SET collector_host_id = ?3, collector_log_id = (SELECT "
+                           "log_id FROM log WHERE host_id = ?3 AND name = ?4) "
+                           "WHERE host_id = ?1 AND log_id = ?2 AND collector_host_id IS NULL"};
+  Statement collected_{db_,
+                       "SELECT host_id, log_id FROM log "
+                       "WHERE collector_host_id = ?1 AND collector_log_id = ?2"};
   Statement add_totals_{
       db_,
       "UPDATE log SET lines_read = lines_read + ?3, lines_unrecognized = lines_unrecognized + ?4, "

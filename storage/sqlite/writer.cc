@@ -49,15 +49,28 @@ std::vector<Session> InKeyOrder(const HostBatch& batch) {
                         .serialized = has_serialized ? batch.serialized[static_cast<size_t>(i)]
                                                      : std::string_view()});
   }
-  const auto key_of = [](const Session& session) {
+  const auto key_of = [collected = batch.collected](const Session& session) {
     const v1::SessionKey& key = session.record->key();
-    return std::tuple(key.stamp().seconds(), key.stamp().nanos(), std::string_view(key.tag()),
+    return std::tuple(collected ? std::string_view(key.host()) : std::string_view(),
+                      key.stamp().seconds(), key.stamp().nanos(), std::string_view(key.tag()),
                       key.ordinal());
   };
   // Stable: of two records with one key the first is stored.
   std::stable_sort(sessions.begin(), sessions.end(),
                    [&key_of](const Session& a, const Session& b) { return key_of(a) < key_of(b); });
   return sessions;
+}
+
+// The lines as the log of another host counts them.
+v1::HourCounts AsForeign(const v1::HourCounts& counts) {
+  v1::HourCounts foreign;
+  *foreign.mutable_hour() = counts.hour();
+  v1::LineCounts& lines = *foreign.mutable_lines();
+  lines.set_read(counts.lines().read());
+  lines.set_bytes(counts.lines().bytes());
+  lines.set_ignored(counts.lines().read());
+  lines.set_foreign_host(counts.lines().read());
+  return foreign;
 }
 
 }  // namespace
@@ -129,36 +142,90 @@ absl::Status Writer::ReopenDay(const std::string& host, absl::CivilDay day) {
   return absl::OkStatus();
 }
 
+Writer::Targets Writer::TargetsOf(const HostBatch& host_batch, absl::Time now) {
+  Targets targets;
+  const std::string own = absl::AsciiStrToLower(host_batch.host);
+  targets[own] = {.host_id = hosts_.Intern(own, now), .told = true};
+  if (!host_batch.collected) return targets;
+  const auto add = [&](const std::string& name, bool told) {
+    const auto [target, added] = targets.try_emplace(name);
+    target->second.told = target->second.told || told;
+    if (!added) return;
+    target->second.host_id = hosts_.Intern(name, now);
+    target->second.taken = host_writer_.TakeFromCollector(target->second.host_id);
+  };
+  for (const v1::HostPart& part : host_batch.batch->host_parts()) add(part.host(), true);
+  for (const v1::SessionRecord& session : host_batch.batch->sessions()) {
+    add(session.key().host(), false);
+  }
+  return targets;
+}
+
+void Writer::PutSessions(const HostBatch& host_batch, Targets& targets, BatchOutcome& outcome,
+                         std::map<std::pair<int64_t, int64_t>, int64_t>& sealed_by_hour) {
+  Target* target = &targets.at(absl::AsciiStrToLower(host_batch.host));
+  const std::string* name = nullptr;
+  for (const Session& session : InKeyOrder(host_batch)) {
+    if (!db_->ok()) return;
+    const v1::SessionKey& key = session.record->key();
+    if (host_batch.collected && (name == nullptr || *name != key.host())) {
+      name = &key.host();
+      target = &targets.at(*name);
+    }
+    if (!target->taken) {
+      ++outcome.other_source;
+      continue;
+    }
+    const int64_t stamp_ns = NanosOf(key.stamp());
+    const int64_t hour = FloorDivide(stamp_ns, kNanosPerHour);
+    if (seals_.IsSealed(target->host_id, FloorDivide(hour, kHoursPerDay))) {
+      ++outcome.sealed;
+      ++sealed_by_hour[{target->host_id, hour}];
+      continue;
+    }
+    sessions_.Put(target->host_id, *session.record, session.serialized, outcome);
+    target->told = true;
+    target->last_session_ns = std::max(target->last_session_ns.value_or(stamp_ns), stamp_ns);
+  }
+}
+
 BatchOutcome Writer::Apply(const HostBatch& host_batch, absl::Time now) {
   const v1::SessionBatch& batch = *host_batch.batch;
   BatchOutcome outcome;
-  const int64_t host_id = hosts_.Intern(absl::AsciiStrToLower(host_batch.host), now);
-  std::optional<int64_t> last_session_ns;
-  std::map<int64_t, int64_t> sealed_by_hour;
-  for (const Session& session : InKeyOrder(host_batch)) {
-    if (!db_->ok()) return outcome;
-    const int64_t stamp_ns = NanosOf(session.record->key().stamp());
-    const int64_t hour = FloorDivide(stamp_ns, kNanosPerHour);
-    if (seals_.IsSealed(host_id, FloorDivide(hour, kHoursPerDay))) {
-      ++outcome.sealed;
-      ++sealed_by_hour[hour];
-      continue;
-    }
-    sessions_.Put(host_id, *session.record, session.serialized, outcome);
-    last_session_ns = std::max(last_session_ns.value_or(stamp_ns), stamp_ns);
+  Targets targets = TargetsOf(host_batch, now);
+  const int64_t own_id = targets.at(absl::AsciiStrToLower(host_batch.host)).host_id;
+  std::map<std::pair<int64_t, int64_t>, int64_t> sealed_by_hour;
+  PutSessions(host_batch, targets, outcome, sealed_by_hour);
+
+  std::vector<v1::HourCounts> foreign;
+  for (const v1::HostPart& part : batch.host_parts()) {
+    if (targets.at(part.host()).taken) continue;
+    outcome.other_source_hosts.push_back(part.host());
+    for (const v1::HourCounts& counts : part.counts()) foreign.push_back(AsForeign(counts));
   }
-  outcome.counts_applied = logs_.Apply(host_id, batch);
+  const LogWriter::Reading reading = logs_.Apply(own_id, batch, foreign);
+  outcome.counts_applied = reading == LogWriter::Reading::kFirst;
+  for (const v1::HostPart& part : batch.host_parts()) {
+    const Target& target = targets.at(part.host());
+    if (!target.taken) continue;
+    logs_.ApplyPart(target.host_id, own_id, host_batch.host, batch, part, reading);
+    if (outcome.counts_applied) host_writer_.NotePart(target.host_id, part, now);
+  }
   if (outcome.counts_applied) {
-    for (const auto& [hour, rejected] : host_batch.rejected_by_hour) {
-      rollups_.AddCounts(host_id, FloorDivide(absl::ToUnixSeconds(hour), 3600),
-                         {.rejected = rejected});
+    for (const RejectedCount& rejected : host_batch.rejected) {
+      const auto target = targets.find(rejected.host);
+      rollups_.AddCounts(target == targets.end() ? own_id : target->second.host_id,
+                         FloorDivide(absl::ToUnixSeconds(rejected.hour), 3600),
+                         {.rejected = rejected.sessions});
     }
     // Lines that are read again were counted before their day was sealed.
-    for (const auto& [hour, sealed] : sealed_by_hour) {
-      rollups_.AddCounts(host_id, hour, {.sealed = sealed});
+    for (const auto& [hour_of_host, sealed] : sealed_by_hour) {
+      rollups_.AddCounts(hour_of_host.first, hour_of_host.second, {.sealed = sealed});
     }
   }
-  host_writer_.Seen(host_id, last_session_ns, now);
+  for (const auto& [name, target] : targets) {
+    if (target.taken && target.told) host_writer_.Seen(target.host_id, target.last_session_ns, now);
+  }
   return outcome;
 }
 

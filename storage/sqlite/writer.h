@@ -14,8 +14,11 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -51,7 +54,20 @@ class Writer {
   int64_t checkpoints_failed() const { return checkpoints_failed_; }
 
  private:
+  // A host that a batch tells of.
+  struct Target {
+    int64_t host_id = 0;
+    bool taken = true;  // Not: another kind of source is known for it.
+    bool told = false;
+    std::optional<int64_t> last_session_ns = {};
+  };
+  // By name.
+  using Targets = std::map<std::string, Target, std::less<>>;
+
   BatchOutcome Apply(const HostBatch& batch, absl::Time now);
+  Targets TargetsOf(const HostBatch& batch, absl::Time now);
+  void PutSessions(const HostBatch& batch, Targets& targets, BatchOutcome& outcome,
+                   std::map<std::pair<int64_t, int64_t>, int64_t>& sealed_by_hour);
   // Ends a transaction.
   absl::Status Finish(Transaction& transaction);
   void CheckpointIfLarge();

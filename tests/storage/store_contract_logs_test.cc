@@ -188,8 +188,9 @@ TEST_P(StoreLogsTest, CountsAddUpOverBatchesLogsAndDays) {
 
 TEST_P(StoreLogsTest, RejectedSessionsCountWhereTheBatchCounts) {
   const v1::SessionBatch batch = FirstBatch(kTen);
-  const HostBatch host_batch = {
-      .host = "mx1", .batch = &batch, .rejected_by_hour = {{At("2026-11-02T10:00:00Z"), 2}}};
+  const HostBatch host_batch = {.host = "mx1",
+                                .batch = &batch,
+                                .rejected = {{.hour = At("2026-11-02T10:00:00Z"), .sessions = 2}}};
   ASSERT_TRUE(store_->Commit({&host_batch, 1}).ok());
   ASSERT_TRUE(store_->Commit({&host_batch, 1}).ok());
   EXPECT_EQ(Coverage("2026-11-02T10:00:00Z", "2026-11-02T11:00:00Z").exceptions.rejected_sessions(),

@@ -50,7 +50,7 @@ std::vector<std::vector<HostSighting>> FakeStore::touches() const {
   return touches_;
 }
 
-std::vector<std::pair<absl::Time, int64_t>> FakeStore::rejected() const {
+std::vector<RejectedCount> FakeStore::rejected() const {
   std::lock_guard lock(mutex_);
   return rejected_;
 }
@@ -84,7 +84,7 @@ BatchOutcome FakeStore::Apply(const HostBatch& batch) {
     ++(inserted ? outcome.inserted : outcome.duplicates);
   }
   cuts_[batch.host][batch.batch->log()] = batch.batch->end();
-  rejected_.insert(rejected_.end(), batch.rejected_by_hour.begin(), batch.rejected_by_hour.end());
+  rejected_.insert(rejected_.end(), batch.rejected.begin(), batch.rejected.end());
   return outcome;
 }
 

@@ -33,7 +33,7 @@ class FakeStore final : public Store {
   std::vector<int> commits() const;
   std::vector<v1::SessionRecord> sessions() const;
   std::vector<std::vector<HostSighting>> touches() const;
-  std::vector<std::pair<absl::Time, int64_t>> rejected() const;
+  std::vector<RejectedCount> rejected() const;
 
   // The next calls of Maintain() say that there is more to do.
   void AddMaintenance(int bites);
@@ -87,7 +87,7 @@ class FakeStore final : public Store {
   std::map<std::string, v1::SessionRecord> sessions_;           // By key.
   std::map<std::string, std::map<std::string, v1::Cut>> cuts_;  // By host and log.
   std::vector<std::vector<HostSighting>> touches_;
-  std::vector<std::pair<absl::Time, int64_t>> rejected_;
+  std::vector<RejectedCount> rejected_;
   std::map<std::string, v1::SourceKind> source_kinds_;
   int bites_left_ = 0;
   int bites_ = 0;

@@ -16,7 +16,9 @@ namespace mxtally {
 namespace {
 
 using grpc::StatusCode;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::Field;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
@@ -121,7 +123,9 @@ TEST_F(IngestServiceTest, RejectedSessionsAreNamedAndTheRestIsStored) {
   EXPECT_EQ(stored[0].key().ordinal() + stored[1].key().ordinal(), 0u + 3u);
   // Both in the hour of the stamp; where there is none, of the end of the batch.
   const absl::Time hour = absl::FromUnixSeconds(kStamp - kStamp % 3600);
-  EXPECT_THAT(store_.rejected(), ElementsAre(std::make_pair(hour, 2)));
+  EXPECT_THAT(store_.rejected(), ElementsAre(AllOf(Field(&RejectedCount::hour, hour),
+                                                   Field(&RejectedCount::sessions, 2),
+                                                   Field(&RejectedCount::host, "mx1"))));
   EXPECT_EQ(observer_.rejected, 2);
 }
 

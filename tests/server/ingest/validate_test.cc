@@ -297,16 +297,72 @@ TEST(CheckBatch, NamesWhatBreaksTheContractOfTheStream) {
       {"batch.gaps.start_time: ",
        [](B& b) { b.add_gaps()->mutable_start_time()->set_seconds(-1); }},
       {"batch.gaps.bytes_min: ", [](B& b) { b.add_gaps()->set_bytes_min(-1); }},
+      {"batch.host_parts: expected none without hello.hosts_from_log, found 1",
+       [](B& b) { b.add_host_parts(); }},
       {"batch.caught_up_time: ", [](B& b) { b.mutable_caught_up_time()->set_seconds(-1); }},
   };
-  EXPECT_TRUE(CheckBatch(Batch("mx1", 7), 7).ok());
+  EXPECT_TRUE(CheckBatch(Batch("mx1", 7), 7, "mx1", false).ok());
   for (const Case& c : cases) {
     v1::SessionBatch batch = Batch("mx1", 7);
     c.spoil(batch);
-    const absl::Status status = CheckBatch(batch, 7);
+    const absl::Status status = CheckBatch(batch, 7, "mx1", false);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << c.message;
     EXPECT_THAT(Message(status), StartsWith(c.message));
   }
+}
+
+TEST(CheckBatch, NamesWhatIsWrongWithAPartOfACollector) {
+  const auto part_of = [](const std::string& host) {
+    v1::HostPart part;
+    part.set_host(host);
+    part.mutable_start_time()->set_seconds(kStamp);
+    part.mutable_end_time()->set_seconds(kStamp + 1);
+    part.add_counts()->mutable_hour()->set_seconds(3600);
+    part.set_mta("Postfix 3.7.11");
+    return part;
+  };
+  v1::SessionBatch good = Batch("loghost", 1);
+  *good.add_host_parts() = part_of("mx1");
+  *good.add_host_parts() = part_of("mx2");
+  EXPECT_TRUE(CheckBatch(good, 1, "loghost", true).ok());
+  struct Case {
+    std::string message;
+    std::function<void(v1::HostPart&)> spoil;
+  };
+  using P = v1::HostPart;
+  const std::vector<Case> cases = {
+      {"batch.host_parts.host: expected [a-z0-9._-]", [](P& p) { p.set_host("MX2"); }},
+      {"batch.host_parts.host: expected [a-z0-9._-]", [](P& p) { p.clear_host(); }},
+      {"batch.host_parts.host: expected at most 255",
+       [](P& p) { p.set_host(std::string(256, 'a')); }},
+      {"batch.host_parts.host: expected another host than the stream's, found \"loghost\"",
+       [](P& p) { p.set_host("loghost"); }},
+      {"batch.host_parts.start_time: expected a value", [](P& p) { p.clear_start_time(); }},
+      {"batch.host_parts.end_time: expected a value", [](P& p) { p.clear_end_time(); }},
+      {"batch.host_parts.end_time: ", [](P& p) { p.mutable_end_time()->set_seconds(-1); }},
+      {"counts.hour: expected a whole hour",
+       [](P& p) { p.mutable_counts(0)->mutable_hour()->set_seconds(3601); }},
+      {"batch.host_parts.open_sessions: ", [](P& p) { p.set_open_sessions(-1); }},
+      {"batch.host_parts.oldest_open_time: ",
+       [](P& p) { p.mutable_oldest_open_time()->set_nanos(-1); }},
+      {"batch.host_parts.mta: ", [](P& p) { p.set_mta("Postfix\n"); }},
+  };
+  for (const Case& c : cases) {
+    v1::SessionBatch batch = good;
+    c.spoil(*batch.mutable_host_parts(1));
+    EXPECT_THAT(Message(CheckBatch(batch, 1, "loghost", true)), StartsWith(c.message));
+  }
+  while (good.host_parts_size() <= 1000) *good.add_host_parts() = part_of("mx1");
+  EXPECT_THAT(Message(CheckBatch(good, 1, "loghost", true)),
+              StartsWith("batch.host_parts: expected at most 1000, found 1001"));
+}
+
+TEST(CheckRecord, TakesThoseOfHostsThatTheFilterTakes) {
+  const auto is_mx2 = [](const std::string& host) { return host == "mx2"; };
+  EXPECT_EQ(Reason(CheckRecord(Record("loghost"), "loghost", is_mx2)), "accepted");
+  EXPECT_EQ(Reason(CheckRecord(Record("mx2"), "loghost", is_mx2)), "accepted");
+  EXPECT_EQ(Reason(CheckRecord(Record("mx3"), "loghost", is_mx2)),
+            R"(key.host: expected "loghost", found "mx3")");
 }
 
 TEST(CheckStatus, NamesWhatIsWrong) {
@@ -320,6 +376,12 @@ TEST(CheckStatus, NamesWhatIsWrong) {
   log.clear_log();
   EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.logs.log: "));
   log.set_log("/var/log/mail.log");
+  log.add_foreign_hosts("mx2\n");
+  EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.logs.foreign_hosts: "));
+  log.clear_foreign_hosts();
+  log.set_lines_beyond_hosts_max(-1);
+  EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.logs.lines_beyond_hosts_max: "));
+  log.set_lines_beyond_hosts_max(0);
   status.set_mta(std::string(65, 'P'));
   EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.mta: "));
 }
