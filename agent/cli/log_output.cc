@@ -3,12 +3,17 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "agent/pipeline/timestamps.h"
 
 namespace mxtally {
 namespace {
+
+// So many that are told, the process long.
+constexpr size_t kForeignHostsToldMax = 1000;
 
 std::string Text(const absl::Status& status) {
   return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
@@ -89,6 +94,31 @@ void LogOutput::OnCheckpointTrouble(const absl::Status& status) {
   } else if (Permits(checkpoint_)) {
     checkpoint_told_ = true;
     logger_->error("{}; delivery goes on{}", Text(status), Others(checkpoint_));
+  }
+}
+
+// Each name once: it stays foreign, and its lines go on.
+void LogOutput::OnStatus(const v1::AgentStatus& status) {
+  for (const v1::LogStatus& log : status.logs()) {
+    std::vector<std::string> foreign;
+    for (const std::string& host : log.foreign_hosts()) {
+      if (!told_foreign_hosts_.contains({log.log(), host})) foreign.push_back(host);
+    }
+    const bool room = told_foreign_hosts_.size() < kForeignHostsToldMax;
+    if (!foreign.empty() && room && Permits(foreign_)) {
+      for (const std::string& host : foreign) told_foreign_hosts_.emplace(log.log(), host);
+      logger_->warn(
+          "{}: lines of these hosts are not counted, because the server does not list them for "
+          "this "
+          "collector: {}",
+          log.log(), absl::StrJoin(foreign, ", "));
+    }
+    if (log.lines_beyond_hosts_max() > 0 && told_beyond_.insert(log.log()).second) {
+      logger_->warn(
+          "{}: lines of hosts beyond {} are not counted: raise --hosts-max, or the server's "
+          "--collector-hosts",
+          log.log(), log.hosts());
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -34,6 +35,7 @@ class LogOutput : public DeliveryObserver {
   void OnRejected(const v1::RejectedSession& rejected) override;
   void OnLogTrouble(const std::string& log, const absl::Status& status) override;
   void OnCheckpointTrouble(const absl::Status& status) override;
+  void OnStatus(const v1::AgentStatus& status) override;
 
  private:
   // Lets `burst` through each minute, and counts the others.
@@ -58,12 +60,16 @@ class LogOutput : public DeliveryObserver {
   // Whose trouble was told: only its end is worth a line.  "": the search.
   std::set<std::string> told_troubles_;
   bool checkpoint_told_ = false;
+  // Of logs of many hosts.
+  std::set<std::pair<std::string, std::string>> told_foreign_hosts_;
+  std::set<std::string> told_beyond_;
 
   Limit connection_ = {.burst = 5};
   Limit gaps_;
   Limit rejected_;
   Limit trouble_;
   Limit checkpoint_;
+  Limit foreign_;
 };
 
 }  // namespace mxtally

@@ -33,6 +33,8 @@ struct RunWords {
   CredentialFiles tls;
   bool plaintext = false;
   bool once = false;
+  bool hosts_from_log = false;
+  int64_t hosts_max = 1000;
   std::string log_level = "info";
 };
 
@@ -85,6 +87,13 @@ void DefineRunOptions(OptionSet& set, RunWords& words) {
   set.Text("tls-cert", "FILE", "Certificate of this agent, PEM", words.tls.certificate);
   set.Text("tls-key", "FILE", "Its private key, PEM", words.tls.key);
   set.Flag("plaintext", "Permit records to leave this machine without encryption", words.plaintext);
+  set.Flag(
+      "hosts-from-log",
+      "Take the host of each session from its lines, as on a central log host; the server must "
+      "list this agent as collector",
+      words.hosts_from_log);
+  set.Integer("hosts-max", "Hosts that are told apart in one log, for hosts-from-log",
+              words.hosts_max, {.min = 1, .max = 100'000});
   set.Flag("once", "Read to the end, deliver everything, and exit", words.once);
   set.Choice("log-level", {"debug", "info", "warn", "error"}, "What is logged", words.log_level);
 }
@@ -190,6 +199,8 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
   options.state_dir = std::move(words.state_dir);
   options.tls = std::move(words.tls);
   options.once = words.once;
+  options.hosts_from_log = words.hosts_from_log;
+  options.hosts_max = words.hosts_max;
   options.log_level = std::move(words.log_level);
   return options;
 }

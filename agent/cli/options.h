@@ -5,6 +5,7 @@
 #ifndef MXTALLY_AGENT_CLI_OPTIONS_H_
 #define MXTALLY_AGENT_CLI_OPTIONS_H_
 
+#include <cstdint>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -36,6 +37,8 @@ struct RunOptions {
   // All empty: plaintext.
   CredentialFiles tls;
   bool once = false;
+  bool hosts_from_log = false;
+  int64_t hosts_max = 1000;
   std::string log_level = "info";  // "debug", "info", "warn" or "error".
   OptionValues values;             // As they were given.
 };

@@ -77,6 +77,9 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassif
   delivery.logs.find = [patterns = options.logs] { return LogsToFollow(patterns); };
   delivery.logs.pipeline.assembler.host = options.host;
   delivery.logs.pipeline.assembler.peers = &peers;
+  if (options.hosts_from_log) {
+    delivery.logs.pipeline.hosts.emplace().hosts_max = options.hosts_max;
+  }
   delivery.logs.pipeline.mask = mask;
   delivery.logs.pipeline.time_zone = options.time_zone;
   delivery.logs.pipeline.reference_time = options.reference_time;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "agent/checkpoint/checkpoint_file.h"
 #include "agent/checkpoint/run_state_file.h"
 #include "agent/pipeline/timestamps.h"
@@ -37,6 +38,10 @@ struct LogReport {
   std::optional<absl::Time> caught_up;
   int64_t gap_count = 0;
   std::vector<v1::Gap> gaps;
+  // Of a collector, beside the agent's own host.
+  int64_t hosts = 0;
+  int64_t lines_beyond_hosts_max = 0;
+  std::vector<std::string> foreign_hosts;
   std::string trouble;
 };
 
@@ -75,6 +80,9 @@ LogReport ReportOf(const std::string& name, const agent::v1::LogCheckpoint* chec
     log.caught_up = TimeOf(status.has_caught_up_time(), status.caught_up_time());
     log.gap_count = state->gap_count();
     log.gaps.assign(state->gaps().begin(), state->gaps().end());
+    log.hosts = status.hosts();
+    log.lines_beyond_hosts_max = status.lines_beyond_hosts_max();
+    log.foreign_hosts.assign(status.foreign_hosts().begin(), status.foreign_hosts().end());
     log.trouble = state->trouble();
   }
   // While nothing is acknowledged the checkpoint only says where reading began.
@@ -199,6 +207,14 @@ void PrintTable(const Report& report, absl::Time now, std::ostream& out) {
     PrintField(out, "  caught up", Text(log.caught_up));
     PrintField(out, "  gaps", absl::StrCat(log.gap_count));
     for (const v1::Gap& gap : log.gaps) PrintField(out, "", Text(gap));
+    if (log.hosts > 0) PrintField(out, "  hosts", absl::StrCat(log.hosts, " collected"));
+    if (!log.foreign_hosts.empty()) {
+      PrintField(out, "  foreign", absl::StrJoin(log.foreign_hosts, ", "));
+    }
+    if (log.lines_beyond_hosts_max > 0) {
+      PrintField(out, "  too many",
+                 absl::StrCat(log.lines_beyond_hosts_max, " lines of hosts beyond --hosts-max"));
+    }
     if (!log.trouble.empty()) PrintField(out, "  trouble", log.trouble);
   }
 }
@@ -244,6 +260,12 @@ Json JsonOf(const LogReport& log) {
   Set(json, "caught_up_time", log.caught_up);
   Set(json, "gap_count", std::optional(log.gap_count));
   Set(json, "trouble", log.trouble);
+  Set(json, "hosts", std::optional(log.hosts));
+  Set(json, "lines_beyond_hosts_max", std::optional(log.lines_beyond_hosts_max));
+  google::protobuf::ListValue& foreign_hosts = List(json, "foreign_hosts");
+  for (const std::string& host : log.foreign_hosts) {
+    foreign_hosts.add_values()->set_string_value(host);
+  }
   google::protobuf::ListValue& gaps = List(json, "gaps");
   for (const v1::Gap& gap : log.gaps) {
     Json& entry = *gaps.add_values()->mutable_struct_value();

@@ -12,8 +12,9 @@ namespace {
 
 // The contract's bound is 10,000.
 constexpr int kSessionsMax = 8'000;
-// A sparse log has few lines in an hour; without a bound the counts alone
-// would outgrow a batch.
+// A sparse log has few lines in an hour, and a log of many hosts few of each;
+// without a bound the counts alone would outgrow a batch.  An hour is about 60
+// bytes, and that of a host as many more as its name and times have.
 constexpr size_t kHoursMax = 500;
 constexpr size_t kGapsMax = 100;
 // Room for what is not sessions: two cuts, a name, hours and gaps at their bounds.
@@ -25,7 +26,18 @@ constexpr uint32_t kSessionsTag = google::protobuf::internal::WireFormatLite::Ma
     v1::SessionBatch::kSessionsFieldNumber,
     google::protobuf::internal::WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 
-int64_t HourOf(absl::Time time) { return ToTimestamp(time).seconds() / 3600; }
+void AddPart(HostPartBuilder& host, absl::Time now, v1::SessionBatch& batch) {
+  if (host.lines.empty()) return;
+  v1::HostPart& part = *batch.add_host_parts();
+  part.set_host(host.host);
+  *part.mutable_start_time() = ToTimestamp(host.start.value_or(now));
+  *part.mutable_end_time() = ToTimestamp(host.end.value_or(now));
+  host.lines.MoveTo(*part.mutable_counts(), now);
+  part.set_open_sessions(host.open_sessions);
+  if (host.oldest_open) *part.mutable_oldest_open_time() = ToTimestamp(*host.oldest_open);
+  part.set_mta(host.mta);
+  host.start = host.end;
+}
 
 }  // namespace
 
@@ -34,20 +46,18 @@ BatchBuilder::BatchBuilder(std::string log, int64_t bytes_max)
       bytes_max_(static_cast<size_t>(std::max(bytes_max - kOverheadBytes, kOverheadBytes))) {}
 
 void BatchBuilder::SetTime(absl::Time time) {
-  if (time < hour_start_ || time >= hour_end_) {
-    const int64_t hour = HourOf(time);
-    if (hour_ == kNoHour) RenameUndatedHour(hour);
-    hour_ = hour;
-    hour_start_ = absl::FromUnixSeconds(hour * 3600);
-    hour_end_ = hour_start_ + absl::Hours(1);
-    counts_ = nullptr;
-  }
+  lines_.SetTime(time);
   if (!gaps_.empty()) CloseGaps(time);
 }
 
-v1::LineCounts& BatchBuilder::counts() {
-  if (counts_ == nullptr) counts_ = &hours_[hour_];
-  return *counts_;
+HostPartBuilder& BatchBuilder::AddHost(const std::string& host) {
+  return hosts_.emplace_back(host, hours_);
+}
+
+void BatchBuilder::RemoveHost(HostPartBuilder& host) {
+  const auto place = std::find_if(hosts_.begin(), hosts_.end(),
+                                  [&](const HostPartBuilder& other) { return &other == &host; });
+  removed_hosts_.splice(removed_hosts_.end(), hosts_, place);
 }
 
 void BatchBuilder::AddSession(const v1::SessionRecord& record) {
@@ -80,12 +90,11 @@ void BatchBuilder::AddGap(v1::GapReason reason, std::optional<absl::Time> start,
 bool BatchBuilder::full() const {
   return portions_.size() > 1 || last_portion_sessions_ >= kSessionsMax ||
          (!portions_.empty() && portions_.back().size() >= bytes_max_ - bytes_max_ / 16) ||
-         hours_.size() >= kHoursMax || gaps_.size() >= kGapsMax;
+         hours_ >= kHoursMax || gaps_.size() >= kGapsMax;
 }
 
 std::vector<PipelineBatch> BatchBuilder::Finish(const std::optional<v1::Cut>& start,
                                                 const v1::Cut& end, absl::Time now) {
-  RenameUndatedHour(HourOf(now));
   CloseGaps(now);
 
   std::vector<PipelineBatch> batches(std::max<size_t>(1, portions_.size()));
@@ -98,26 +107,17 @@ std::vector<PipelineBatch> BatchBuilder::Finish(const std::optional<v1::Cut>& st
   v1::SessionBatch& first = batches.front().batch;
   first.clear_start();
   if (start) *first.mutable_start() = *start;
-  for (auto& [hour, lines] : hours_) {
-    v1::HourCounts& counts = *first.add_counts();
-    counts.mutable_hour()->set_seconds(hour * 3600);
-    *counts.mutable_lines() = std::move(lines);
+  lines_.MoveTo(*first.mutable_counts(), now);
+  for (std::list<HostPartBuilder>* hosts : {&removed_hosts_, &hosts_}) {
+    for (HostPartBuilder& host : *hosts) AddPart(host, now, first);
   }
+  removed_hosts_.clear();
   for (v1::Gap& gap : gaps_) *first.add_gaps() = std::move(gap);
 
   portions_.clear();
   last_portion_sessions_ = 0;
-  hours_.clear();
-  counts_ = nullptr;
   gaps_.clear();
   return batches;
-}
-
-void BatchBuilder::RenameUndatedHour(int64_t hour) {
-  auto node = hours_.extract(kNoHour);
-  if (node.empty()) return;
-  node.key() = hour;
-  hours_.insert(std::move(node));
 }
 
 void BatchBuilder::CloseGaps(absl::Time end) {

@@ -1,5 +1,5 @@
 // Collects what is read between two cuts of one log: sessions, line counts by
-// hour of log time, gaps.
+// hour of log time, gaps; in a log of many hosts the counts of each.
 //
 // One line can end every open session at once (a restart of the MTA), far more
 // than a batch may hold.  What does not fit travels in batches of their own
@@ -11,30 +11,52 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <map>
+#include <list>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "agent/pipeline/hour_table.h"
 #include "agent/pipeline/pipeline_batch.h"
 #include "mxtally/v1/ingest.pb.h"
 
 namespace mxtally {
+
+// What is read of one host in a log of many.
+struct HostPartBuilder {
+  HostPartBuilder(std::string host, size_t& hours) : host(std::move(host)), lines(hours) {}
+
+  const std::string host;
+  HourTable lines;
+  // Time of the last line before the batch, else of its first, and of its last.
+  std::optional<absl::Time> start;
+  std::optional<absl::Time> end;
+  // For the batch's end; as in v1::HostPart.
+  int64_t open_sessions = 0;
+  std::optional<absl::Time> oldest_open;
+  std::string mta;
+};
 
 class BatchBuilder {
  public:
   // `bytes_max` bounds the serialized size of each batch.
   BatchBuilder(std::string log, int64_t bytes_max);
 
-  // Log time moves on: the counts that follow belong to its hour.  Counts from
-  // before the first call belong to the first hour that becomes known.
+  // Log time moves on: see HourTable.  Ends gaps.
   void SetTime(absl::Time time);
 
-  // Counts of the current hour, to add to.  Valid until the next call of
-  // another method.
-  v1::LineCounts& counts();
+  // Counts of the current hour, as HourTable has them.
+  v1::LineCounts& counts() { return lines_.counts(); }
+  HourTable& lines() { return lines_; }
+
+  // For one more host, whose lines are not among those of the log itself.
+  // It goes into each batch for which lines were counted; the start, and the
+  // end where it has none, are then the caller's to set.
+  HostPartBuilder& AddHost(const std::string& host);
+  // After the next batch it is gone.
+  void RemoveHost(HostPartBuilder& host);
 
   void AddSession(const v1::SessionRecord& record);
 
@@ -42,7 +64,7 @@ class BatchBuilder {
   void AddGap(v1::GapReason reason, std::optional<absl::Time> start, int64_t bytes_min);
 
   // Whether there is nothing to send.
-  bool empty() const { return hours_.empty() && portions_.empty() && gaps_.empty(); }
+  bool empty() const { return hours_ == 0 && portions_.empty() && gaps_.empty(); }
 
   // Whether the batch should end after this line.
   bool full() const;
@@ -54,9 +76,6 @@ class BatchBuilder {
                                     absl::Time now);
 
  private:
-  static constexpr int64_t kNoHour = std::numeric_limits<int64_t>::min();
-
-  void RenameUndatedHour(int64_t hour);
   void CloseGaps(absl::Time end);
 
   const std::string log_;
@@ -66,14 +85,10 @@ class BatchBuilder {
   std::vector<std::string> portions_;
   int last_portion_sessions_ = 0;
 
-  // Key: hours since 1970.  Nodes stay where they are: `counts_` points into one.
-  std::map<int64_t, v1::LineCounts> hours_;
-  // Null when the current hour has no counts yet.
-  v1::LineCounts* counts_ = nullptr;
-  // Lives on from batch to batch: a line without a stamp follows one that had one.
-  int64_t hour_ = kNoHour;
-  absl::Time hour_start_ = absl::InfiniteFuture();
-  absl::Time hour_end_ = absl::InfinitePast();
+  size_t hours_ = 0;  // In all tables.
+  HourTable lines_{hours_};
+  std::list<HostPartBuilder> hosts_;
+  std::list<HostPartBuilder> removed_hosts_;
 
   std::vector<v1::Gap> gaps_;
 };

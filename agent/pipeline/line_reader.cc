@@ -26,43 +26,55 @@ std::string_view FirstLabel(std::string_view host) { return host.substr(0, host.
 }  // namespace
 
 LineReader::LineReader(AssemblerOptions options, FramerOptions framer_options,
-                       BatchBuilder& builder, PeerMask* mask)
+                       BatchBuilder& builder, PeerMask* mask, HourTable* lines)
     : host_(options.host),
       framer_options_(framer_options),
       framer_(framer_options),
       assembler_(std::move(options), *this),
       builder_(builder),
+      lines_(lines != nullptr ? *lines : builder.lines()),
       mask_(mask) {}
 
 void LineReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
+  std::optional<absl::Time> log_time;
+  if (checkpoint.cut().has_log_time()) log_time = FromTimestamp(checkpoint.cut().log_time());
+  RestoreState(checkpoint.framer(), checkpoint.assembler(), log_time);
+}
+
+void LineReader::RestoreState(const agent::v1::FramerState& framer,
+                              const agent::v1::AssemblerState& assembler,
+                              std::optional<absl::Time> log_time) {
   FramerState state;
-  if (checkpoint.framer().has_last_time()) {
-    state.last_time = FromTimestamp(checkpoint.framer().last_time());
-    state.utc_offset = absl::Seconds(checkpoint.framer().utc_offset_seconds());
+  if (framer.has_last_time()) {
+    state.last_time = FromTimestamp(framer.last_time());
+    state.utc_offset = absl::Seconds(framer.utc_offset_seconds());
   }
-  if (checkpoint.cut().has_log_time()) {
-    clock_.Restore({.now = FromTimestamp(checkpoint.cut().log_time()), .jump = std::nullopt});
-    builder_.SetTime(clock_.now());
+  if (log_time) {
+    clock_.Restore({.now = *log_time, .jump = std::nullopt});
+    lines_.SetTime(clock_.now());
   }
   framer_ = Framer(framer_options_, state);
-  assembler_.Restore(checkpoint.assembler());
-  if (checkpoint.assembler().has_first_line_time() && state.last_time) {
-    first_line_.Restore({.hash = checkpoint.assembler().first_line_hash(),
-                         .time = FromTimestamp(checkpoint.assembler().first_line_time())},
-                        *state.last_time);
+  assembler_.Restore(assembler);
+  if (assembler.has_first_line_time() && state.last_time) {
+    first_line_.Restore(
+        {.hash = assembler.first_line_hash(), .time = FromTimestamp(assembler.first_line_time())},
+        *state.last_time);
   }
-  adopted_host_ = checkpoint.assembler().header_host();
+  adopted_host_ = assembler.header_host();
 }
 
 void LineReader::Save(agent::v1::LogCheckpoint& checkpoint) const {
-  agent::v1::FramerState& framer = *checkpoint.mutable_framer();
+  SaveState(*checkpoint.mutable_framer(), *checkpoint.mutable_assembler());
+}
+
+void LineReader::SaveState(agent::v1::FramerState& framer,
+                           agent::v1::AssemblerState& assembler) const {
   framer.Clear();
   if (framer_.state().last_time) {
     *framer.mutable_last_time() = ToTimestamp(*framer_.state().last_time);
     framer.set_utc_offset_seconds(
         static_cast<int32_t>(absl::ToInt64Seconds(framer_.state().utc_offset)));
   }
-  agent::v1::AssemblerState& assembler = *checkpoint.mutable_assembler();
   assembler.Clear();
   assembler_.Save(assembler);
   assembler.set_header_host(adopted_host_);
@@ -72,31 +84,61 @@ void LineReader::Save(agent::v1::LogCheckpoint& checkpoint) const {
   }
 }
 
+void LineReader::AddStatus(v1::LogStatus& status) const {
+  status.set_open_sessions(assembler_.open_sessions());
+  if (const std::optional<absl::Time> oldest = assembler_.oldest_open()) {
+    *status.mutable_oldest_open_time() = ToTimestamp(*oldest);
+  }
+}
+
 void LineReader::ReadLine(std::string_view line, int64_t bytes) {
   FramedLine frame;
-  const bool framed = framer_.Split(line, frame);
-  if (framed) {
-    clock_.Take(frame.time);
-    builder_.SetTime(clock_.now());
-    if (first_line_.Returns(line, frame.time)) assembler_.OnLogBeginsAgain(frame.time);
-  }
-
-  v1::LineCounts& counts = builder_.counts();
-  counts.set_read(counts.read() + 1);
-  counts.set_bytes(counts.bytes() + bytes);
-  if (!framed) {
-    if (MentionsPostfix(line)) {
-      counts.set_unrecognized(counts.unrecognized() + 1);
-    } else {
-      counts.set_ignored(counts.ignored() + 1);
-    }
+  Framer::Stamp stamp;
+  if (!Framer::SplitHeader(line, frame, stamp) || !TakeTime(line, stamp, frame)) {
+    CountUnframed(line, bytes, lines_.counts());
     return;
   }
+  builder_.SetTime(clock_.now());
+  v1::LineCounts& counts = lines_.counts();
+  counts.set_read(counts.read() + 1);
+  counts.set_bytes(counts.bytes() + bytes);
   if (!OwnHost(frame.host)) {
     counts.set_ignored(counts.ignored() + 1);
     counts.set_foreign_host(counts.foreign_host() + 1);
     return;
   }
+  ReadOwnLine(frame, counts);
+}
+
+bool LineReader::ReadSplitLine(std::string_view line, int64_t bytes, const Framer::Stamp& stamp,
+                               FramedLine& frame) {
+  if (!TakeTime(line, stamp, frame)) return false;
+  v1::LineCounts& counts = lines_.counts();
+  counts.set_read(counts.read() + 1);
+  counts.set_bytes(counts.bytes() + bytes);
+  ReadOwnLine(frame, counts);
+  return true;
+}
+
+bool LineReader::TakeTime(std::string_view line, const Framer::Stamp& stamp, FramedLine& frame) {
+  if (!framer_.Resolve(stamp, frame.time)) return false;
+  clock_.Take(frame.time);
+  lines_.SetTime(clock_.now());
+  if (first_line_.Returns(line, frame.time)) assembler_.OnLogBeginsAgain(frame.time);
+  return true;
+}
+
+void LineReader::CountUnframed(std::string_view line, int64_t bytes, v1::LineCounts& counts) {
+  counts.set_read(counts.read() + 1);
+  counts.set_bytes(counts.bytes() + bytes);
+  if (MentionsPostfix(line)) {
+    counts.set_unrecognized(counts.unrecognized() + 1);
+  } else {
+    counts.set_ignored(counts.ignored() + 1);
+  }
+}
+
+void LineReader::ReadOwnLine(const FramedLine& frame, v1::LineCounts& counts) {
   switch (ParsePostfix(frame, event_)) {
     case LineClass::kEvent:
       CountEvent(event_, counts);
@@ -118,7 +160,7 @@ void LineReader::ReadLine(std::string_view line, int64_t bytes) {
 }
 
 void LineReader::ReadOversizedLine(int64_t bytes) {
-  v1::LineCounts& counts = builder_.counts();
+  v1::LineCounts& counts = lines_.counts();
   counts.set_read(counts.read() + 1);
   counts.set_bytes(counts.bytes() + bytes);
   counts.set_oversized(counts.oversized() + 1);
@@ -137,7 +179,7 @@ void LineReader::ReadGap(v1::GapReason reason, int64_t bytes_min) {
 }
 
 void LineReader::OnSession(const v1::SessionRecord& record) {
-  v1::LineCounts& counts = builder_.counts();
+  v1::LineCounts& counts = lines_.counts();
   counts.set_sessions(counts.sessions() + 1);
   if (record.tls().state() == v1::TLS_STATE_ESTABLISHED &&
       record.tls().evidence() == v1::TLS_EVIDENCE_STARTTLS_COUNTER) {
@@ -153,17 +195,17 @@ void LineReader::OnSession(const v1::SessionRecord& record) {
 }
 
 void LineReader::OnCutSession() {
-  v1::LineCounts& counts = builder_.counts();
+  v1::LineCounts& counts = lines_.counts();
   counts.set_cut_sessions(counts.cut_sessions() + 1);
 }
 
 void LineReader::OnEvictedSession() {
-  v1::LineCounts& counts = builder_.counts();
+  v1::LineCounts& counts = lines_.counts();
   counts.set_evicted_sessions(counts.evicted_sessions() + 1);
 }
 
 void LineReader::OnForgottenOrdinal() {
-  v1::LineCounts& counts = builder_.counts();
+  v1::LineCounts& counts = lines_.counts();
   counts.set_forgotten_ordinals(counts.forgotten_ordinals() + 1);
 }
 

@@ -1,6 +1,5 @@
-// What a line of one log means: framer, dialects, assembler, and the counts of
-// what they said.  Its state is the part of the checkpoint that decides later
-// keys and records.  One thread only.
+// What a line of one host's log means: framer, dialects, assembler, and the
+// counts of what they said.  One thread only.
 
 #ifndef MXTALLY_AGENT_PIPELINE_LINE_READER_H_
 #define MXTALLY_AGENT_PIPELINE_LINE_READER_H_
@@ -14,6 +13,8 @@
 #include "agent/parser/event.h"
 #include "agent/parser/framer.h"
 #include "agent/pipeline/batch_builder.h"
+#include "agent/pipeline/hour_table.h"
+#include "agent/pipeline/log_reader.h"
 #include "agent/session/assembler.h"
 #include "agent/session/first_line.h"
 #include "agent/session/log_clock.h"
@@ -22,33 +23,39 @@
 
 namespace mxtally {
 
-class LineReader : private AssemblerObserver {
+class LineReader : public LogReader, private AssemblerObserver {
  public:
-  // Sessions and counts go to `builder`, sessions through `mask`; null: as the
-  // log tells them.  Both must outlive the reader.  `options.host` names the log's
-  // host; see OwnHost().
+  // Sessions go to `builder`, through `mask`; null: as the log tells them.
+  // Counts go to `lines`; null: those of the log itself in `builder`.  All must
+  // outlive the reader.  `options.host` names the log's host; see OwnHost().
   LineReader(AssemblerOptions options, FramerOptions framer_options, BatchBuilder& builder,
-             PeerMask* mask = nullptr);
+             PeerMask* mask = nullptr, HourTable* lines = nullptr);
 
-  // Continues from a checkpoint; no line may have been read.
-  void Restore(const agent::v1::LogCheckpoint& checkpoint);
-  // Saves all but the cut.  Not masked: what is open here may be sent with another mask.
-  void Save(agent::v1::LogCheckpoint& checkpoint) const;
+  void Restore(const agent::v1::LogCheckpoint& checkpoint) override;
+  void Save(agent::v1::LogCheckpoint& checkpoint) const override;
+  void ReadLine(std::string_view line, int64_t bytes) override;
+  void ReadOversizedLine(int64_t bytes) override;
+  void BeginFile(absl::Time reference_time, bool at_start) override;
+  void ReadGap(v1::GapReason reason, int64_t bytes_min) override;
 
-  // `bytes` with the line end.
-  void ReadLine(std::string_view line, int64_t bytes);
-  void ReadOversizedLine(int64_t bytes);
+  std::optional<absl::Time> last_time() const override { return clock_.state().now; }
+  const std::string& mta() const override { return mta_; }
+  void AddStatus(v1::LogStatus& status) const override;
 
-  // The lines that follow are of another file, or of a later part of the same.
-  // `reference_time` decides their year when no stamp was read before.
-  void BeginFile(absl::Time reference_time, bool at_start);
+  // The parts of these, for a log of many hosts.
+  void RestoreState(const agent::v1::FramerState& framer,
+                    const agent::v1::AssemblerState& assembler, std::optional<absl::Time> log_time);
+  void SaveState(agent::v1::FramerState& framer, agent::v1::AssemblerState& assembler) const;
+  // A line that Framer::SplitHeader() has split, whichever host its header names.  False
+  // if its stamp is none; it is not counted then.
+  bool ReadSplitLine(std::string_view line, int64_t bytes, const Framer::Stamp& stamp,
+                     FramedLine& frame);
+  // A line that could not be framed.
+  static void CountUnframed(std::string_view line, int64_t bytes, v1::LineCounts& counts);
+  void OnGap() { assembler_.OnGap(); }
+  void set_mta(const std::string& mta) { mta_ = mta; }
 
-  void ReadGap(v1::GapReason reason, int64_t bytes_min);
-
-  // Time of the log: the last stamp, unless that is a stray one; nullopt before any.
-  std::optional<absl::Time> last_time() const { return clock_.state().now; }
-  // "Postfix 3.7.11" once the log told, at most 64 bytes.
-  const std::string& mta() const { return mta_; }
+  Assembler& assembler() { return assembler_; }
   const Assembler& assembler() const { return assembler_; }
 
  private:
@@ -62,6 +69,9 @@ class LineReader : private AssemblerObserver {
   // before: the name of the first line read is taken for the log's own.
   bool OwnHost(std::string_view header_host);
 
+  // Takes the stamp of a line.
+  bool TakeTime(std::string_view line, const Framer::Stamp& stamp, FramedLine& frame);
+  void ReadOwnLine(const FramedLine& frame, v1::LineCounts& counts);
   void CountEvent(const Event& event, v1::LineCounts& counts);
 
   const std::string host_;
@@ -72,6 +82,7 @@ class LineReader : private AssemblerObserver {
   LogClock clock_{absl::ZeroDuration(), absl::Hours(24)};
   Assembler assembler_;
   BatchBuilder& builder_;
+  HourTable& lines_;
   PeerMask* const mask_;
   v1::SessionRecord masked_;  // Reused.
 

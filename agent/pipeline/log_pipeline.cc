@@ -65,7 +65,7 @@ class LogPipelineImpl : public LogPipeline, private LineSink {
   const std::optional<v1::Cut> stored_;
 
   BatchBuilder builder_;
-  std::unique_ptr<LineReader> reader_;
+  std::unique_ptr<LogReader> reader_;
   LogStart log_start_;
   // Null after it could not be opened.
   std::unique_ptr<LogFollower> follower_;
@@ -126,8 +126,13 @@ void LogPipelineImpl::Begin(LogStart start) {
   target_offset_.reset();
   offset_.reset();
   moved_ = false;
-  reader_ = std::make_unique<LineReader>(
-      options_.assembler, FramerOptions{.time_zone = options_.time_zone}, builder_, options_.mask);
+  const FramerOptions framer = {.time_zone = options_.time_zone};
+  if (options_.hosts) {
+    reader_ = std::make_unique<HostsReader>(*options_.hosts, options_.assembler, framer, builder_,
+                                            options_.mask);
+  } else {
+    reader_ = std::make_unique<LineReader>(options_.assembler, framer, builder_, options_.mask);
+  }
 }
 
 absl::Status LogPipelineImpl::OpenFollower() {
@@ -278,6 +283,7 @@ void LogPipelineImpl::MeetTarget() {
 void LogPipelineImpl::EndBatch(const v1::Cut& end, bool snapshot,
                                std::optional<absl::Time> caught_up) {
   const absl::Time now = options_.now();
+  reader_->EndBatch();
   for (PipelineBatch& batch : builder_.Finish(start_, end, now)) {
     ready_.push_back(std::move(batch));
   }
@@ -309,10 +315,7 @@ v1::LogStatus LogPipelineImpl::Status() const {
   if (caught_up_) *status.mutable_caught_up_time() = ToTimestamp(*caught_up_);
   if (reader_->last_time()) *status.mutable_log_time() = ToTimestamp(*reader_->last_time());
   if (follower_ != nullptr) status.set_bytes_behind(follower_->BytesBehind());
-  status.set_open_sessions(reader_->assembler().open_sessions());
-  if (const std::optional<absl::Time> oldest = reader_->assembler().oldest_open()) {
-    *status.mutable_oldest_open_time() = ToTimestamp(*oldest);
-  }
+  reader_->AddStatus(status);
   return status;
 }
 
@@ -322,6 +325,10 @@ absl::StatusOr<std::unique_ptr<LogPipeline>> LogPipeline::Open(
     LogPipelineOptions options, std::optional<agent::v1::LogCheckpoint> checkpoint,
     std::optional<v1::Cut> stored, bool same_database) {
   const bool is_stored = stored.has_value();
+  if (checkpoint && !checkpoint->has_first_met_time() &&
+      checkpoint->hosts_from_log() != options.hosts.has_value()) {
+    checkpoint.reset();
+  }
   const bool known = checkpoint.has_value() || is_stored;
   auto pipeline = std::make_unique<LogPipelineImpl>(std::move(options), std::move(stored));
   absl::Status opened;

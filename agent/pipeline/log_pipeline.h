@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/parser/framer.h"
+#include "agent/pipeline/hosts_reader.h"
 #include "agent/pipeline/pipeline_batch.h"
 #include "agent/session/assembler.h"
 #include "agent/session/peer_mask.h"
@@ -28,6 +29,8 @@ namespace mxtally {
 struct LogPipelineOptions {
   LogFollowerOptions follower;
   AssemblerOptions assembler;
+  // Hosts are taken from the log; nullopt: it is one host's.
+  std::optional<HostsReaderOptions> hosts;
   // What the batches' records go through; null: nothing is masked.  Borrowed.
   PeerMask* mask = nullptr;
   absl::TimeZone time_zone = absl::UTCTimeZone();
@@ -56,7 +59,8 @@ class LogPipeline {
  public:
   // `checkpoint`: where this agent stood, or nullopt.  `stored`: where the
   // server's counts of this log end, or nullopt.  `same_database`: whether the
-  // checkpoint was acknowledged by this database.
+  // checkpoint was acknowledged by this database.  One of a reading that took
+  // hosts from the log, where this does not, or the other way round, is none.
   //
   //   checkpoint, stored ahead of it or equal   continue at the checkpoint
   //   checkpoint, stored behind or missing      read again all that is on disk

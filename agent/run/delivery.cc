@@ -110,6 +110,7 @@ void Delivery::Connect(absl::Time now) {
   hello.set_key_version(kKeyVersion);
   *hello.mutable_wall_time() = ToTimestamp(options_.logs.pipeline.now());
   hello.set_source_kind(options_.source_kind);
+  hello.set_hosts_from_log(options_.logs.pipeline.hosts.has_value());
   for (std::string& name : logs_.names()) hello.add_logs(std::move(name));
   Write(request.SerializeAsString());
   stream_->Read();
@@ -179,6 +180,12 @@ absl::Status Delivery::TakeWelcome(const v1::StreamSessionsResponse& message, ab
     return absl::InternalError("the server's first message is not a welcome");
   }
   const v1::ServerWelcome& welcome = message.welcome();
+  if (options_.logs.pipeline.hosts.has_value() && !welcome.has_collecting()) {
+    // It would take the sessions of other hosts for records that it must reject.
+    return absl::UnimplementedError(
+        absl::StrCat("hosts from the log: expected a server that knows of it, found release \"",
+                     welcome.server_version(), "\": update the server first"));
+  }
   database_id_ = welcome.database_id();
   logs_.Open(welcome);
   state_ = State::kStreaming;

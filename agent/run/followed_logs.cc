@@ -63,6 +63,7 @@ void FollowedLogs::Open(const v1::ServerWelcome& welcome) {
     database_id_ = welcome.database_id();
   }
   welcome_ = welcome;
+  budget_.Reset(welcome.collecting().hosts_max());
   for (Log& log : logs_) log.announced = false;
   LookAgain();
 }
@@ -160,6 +161,10 @@ absl::Status FollowedLogs::OpenLog(Log& log) {
 
   LogPipelineOptions options = options_.pipeline;
   options.follower = log.files;
+  if (options.hosts) {
+    options.hosts->collecting = welcome_->collecting();
+    options.hosts->budget = &budget_;
+  }
   if (welcome_->batch_bytes_max() > 0) {
     options.batch_bytes_max = std::min(options.batch_bytes_max, welcome_->batch_bytes_max());
   }

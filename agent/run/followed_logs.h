@@ -89,6 +89,7 @@ class FollowedLogs {
 
   // Present while there is a stream.
   std::optional<v1::ServerWelcome> welcome_;
+  HostBudget budget_;        // Of the stream.
   std::string database_id_;  // Also after it.
   std::vector<Log> logs_;
   size_t next_ = 0;

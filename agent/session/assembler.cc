@@ -110,6 +110,8 @@ struct Assembler::Impl {
   void DropTombstone(Handle tombstone);
   void Recycle(List& list, Handle session);
   void MakeRoom(absl::Time time);
+  // False if there is nothing to give up.
+  bool GiveUpOne(absl::Time time);
   // Forgets sessions that began at `stamp` or later, and their ordinals.
   void DropFrom(absl::Time stamp);
 
@@ -396,17 +398,21 @@ void Assembler::Impl::MakeRoom(absl::Time time) {
     return static_cast<int64_t>(live.size() + tombstones.size() + held.size()) >=
            options.open_sessions_max;
   };
-  while (full()) {
-    if (!tombstones.empty()) {
-      DropTombstone(tombstones.begin());
-    } else if (!held.empty()) {
-      Emit(held, held.begin());
-    } else if (!live.empty()) {
-      GiveUp(live.begin(), v1::END_REASON_EVICTED, time);
-    } else {
-      return;
-    }
+  while (full() && GiveUpOne(time)) {
   }
+}
+
+bool Assembler::Impl::GiveUpOne(absl::Time time) {
+  if (!tombstones.empty()) {
+    DropTombstone(tombstones.begin());
+  } else if (!held.empty()) {
+    Emit(held, held.begin());
+  } else if (!live.empty()) {
+    GiveUp(live.begin(), v1::END_REASON_EVICTED, time);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 Assembler::Assembler(AssemblerOptions options, AssemblerObserver& observer)
@@ -490,6 +496,28 @@ void Assembler::FinishHeld() {
 
 void Assembler::VisitOpen(const std::function<void(const v1::SessionRecord&)>& visit) const {
   for (const OpenSession& session : impl_->live) visit(session.record());
+}
+
+int64_t Assembler::remembered() const {
+  return static_cast<int64_t>(impl_->live.size() + impl_->held.size() + impl_->tombstones.size());
+}
+
+int64_t Assembler::ordinals() const { return impl_->processes.size(); }
+
+void Assembler::GiveUpOne() { impl_->GiveUpOne(impl_->clock.now()); }
+
+void Assembler::ForgetOldestOrdinals() {
+  for (int64_t left = impl_->processes.ForgetOldest(); left > 0; --left) {
+    impl_->observer.OnForgottenOrdinal();
+  }
+}
+
+void Assembler::GiveUpAll() {
+  FinishHeld();
+  while (!impl_->live.empty()) {
+    const Impl::Handle session = impl_->live.begin();
+    impl_->GiveUp(session, v1::END_REASON_IDLE, session->last_time() + impl_->options.idle_max);
+  }
 }
 
 int64_t Assembler::open_sessions() const {

@@ -108,6 +108,17 @@ class Assembler {
   // it: its key and, once a line told, its peer.
   void VisitOpen(const std::function<void(const v1::SessionRecord&)>& visit) const;
 
+  // All sessions that it remembers, and pairs of tag and stamp.
+  int64_t remembered() const;
+  int64_t ordinals() const;
+  // Gives up what costs least: drops a session that only swallows late lines or hands
+  // on one that waits, else evicts the least recently used.  For callers that
+  // bound several assemblers together; what they ask for is there.
+  void GiveUpOne();
+  void ForgetOldestOrdinals();
+  // Hands on all sessions, those without an end as idle ones.
+  void GiveUpAll();
+
   // Sessions not handed on yet; at the end of a reading they stay open.
   int64_t open_sessions() const;
   // Key stamp of the oldest of them.

@@ -69,6 +69,11 @@ class ProcessTable {
   // Forgets all stamps from `stamp` on.
   void ForgetFrom(absl::Time stamp);
 
+  // Pairs of process and stamp that are remembered.
+  int64_t size() const { return count_; }
+  // Forgets the oldest stamp, of which there must be one.  Returns how many pairs that were.
+  int64_t ForgetOldest();
+
   void Save(google::protobuf::RepeatedPtrField<agent::v1::TagOrdinals>& saved) const;
   void Restore(const google::protobuf::RepeatedPtrField<agent::v1::TagOrdinals>& saved);
 
@@ -87,7 +92,6 @@ class ProcessTable {
   Stamp& FindOrAddStamp(absl::Time time);
   Count& FindOrAddCount(Stamp& stamp, Process& process);
   int64_t Forget(Stamp& stamp);
-  int64_t ForgetOldest();
   int64_t ForgetNewest();
   void ForgetFarFrom(absl::Time time);
   void RemoveIfUnused(Process& process);

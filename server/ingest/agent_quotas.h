@@ -24,7 +24,7 @@ struct AgentQuotaOptions {
   int64_t streams_max = 8;
 
   // Hosts, beside its own, that a collector's stream may send sessions of.
-  int64_t hosts_max = 1000;
+  int64_t hosts_max = 10'000;
 
   // Averages; 0: unlimited.  Smaller: an agent with a backlog takes longer, and
   // leaves more of the server to the others.

@@ -77,6 +77,34 @@ TEST_F(LogOutputTest, RepeatedThingsAreToldOnceAMinuteWithTheirNumber) {
   EXPECT_EQ(Take(), "warning: the server rejected a session: end before start (and 99 more)\n");
 }
 
+TEST_F(LogOutputTest, HostsThatACollectorLeavesOutAreToldOnce) {
+  v1::AgentStatus status;
+  v1::LogStatus& log = *status.add_logs();
+  log.set_log("mail.log");
+  log.set_hosts(7);
+  output_->OnStatus(status);
+  EXPECT_EQ(Take(), "");
+  log.add_foreign_hosts("mx8");
+  log.add_foreign_hosts("mx9");
+  log.set_lines_beyond_hosts_max(3);
+  output_->OnStatus(status);
+  EXPECT_EQ(Take(),
+            "warning: mail.log: lines of these hosts are not counted, because the server does not "
+            "list them for this collector: mx8, mx9\n"
+            "warning: mail.log: lines of hosts beyond 7 are not counted: raise --hosts-max, or the "
+            "server's --collector-hosts\n");
+  log.add_foreign_hosts("mx10");
+  log.set_lines_beyond_hosts_max(300);
+  output_->OnStatus(status);
+  EXPECT_EQ(Take(), "") << "not twice a minute";
+  now_ += absl::Minutes(1);
+  output_->OnStatus(status);
+  EXPECT_THAT(Take(), testing::HasSubstr("collector: mx10\n"));
+  now_ += absl::Minutes(1);
+  output_->OnStatus(status);
+  EXPECT_EQ(Take(), "");
+}
+
 TEST_F(LogOutputTest, ConnectionThatComesAndGoesDoesNotFlood) {
   int lines = 0;
   for (int second = 0; second < 600; ++second) {

@@ -67,6 +67,15 @@ TEST_F(OptionsTest, LogsMayBeRepeatedListedOrSeparatedByCommas) {
               ElementsAre("a", "b", "c", "d", "mail.log"));
 }
 
+TEST_F(OptionsTest, HostsAreTakenFromTheLogOnRequest) {
+  EXPECT_FALSE(ParseRun({}).hosts_from_log);
+  EXPECT_EQ(ParseRun({}).hosts_max, 1000);
+  const RunOptions options = ParseRun({"--hosts-from-log", "--hosts-max", "20"});
+  EXPECT_TRUE(options.hosts_from_log);
+  EXPECT_EQ(options.hosts_max, 20);
+  ExpectBadUsage({"--server", "127.0.0.1:4625", "--log", "x", "--hosts-max", "0"}, "hosts-max");
+}
+
 TEST_F(OptionsTest, HostIsLowerCase) {
   EXPECT_EQ(ParseRun({"--host", "MX1.Example.ORG"}).host, "mx1.example.org");
 }

@@ -174,6 +174,23 @@ TEST_F(StatusCommandTest, GapsAreListed) {
                                     "bytes (GAP_REASON_FILE_GONE)"));
 }
 
+TEST_F(StatusCommandTest, HostsOfACollectorAreTold) {
+  v1::LogStatus& log = *state_.mutable_logs(0)->mutable_status();
+  log.set_hosts(12);
+  log.set_lines_beyond_hosts_max(34);
+  log.add_foreign_hosts("mx8");
+  log.add_foreign_hosts("mx9");
+  RunAt(1000);
+  EXPECT_EQ(Tell(), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("  hosts       12 collected\n"
+                                    "  foreign     mx8, mx9\n"
+                                    "  too many    34 lines of hosts beyond --hosts-max\n"));
+  EXPECT_EQ(Tell("json"), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("\"hosts\":12"));
+  EXPECT_THAT(out_.str(), HasSubstr("\"lines_beyond_hosts_max\":34"));
+  EXPECT_THAT(out_.str(), HasSubstr("\"foreign_hosts\":[\"mx8\",\"mx9\"]"));
+}
+
 TEST_F(StatusCommandTest, JsonHoldsTheSame) {
   RunAt(400);
   EXPECT_EQ(Tell("json"), 0);

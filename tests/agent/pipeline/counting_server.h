@@ -37,6 +37,11 @@ class CountingServer {
       Add(hour.lines(), by_hour_[hour.hour().seconds()]);
       Add(hour.lines(), total_);
     }
+    for (const v1::HostPart& part : batch.host_parts()) {
+      for (const v1::HourCounts& hour : part.counts()) {
+        Add(hour.lines(), of_hosts_[part.host()][hour.hour().seconds()]);
+      }
+    }
     gaps_.insert(gaps_.end(), batch.gaps().begin(), batch.gaps().end());
     stored_ = batch.end();
     return true;
@@ -46,6 +51,15 @@ class CountingServer {
   const std::map<std::string, v1::SessionRecord>& sessions() const { return sessions_; }
   const v1::LineCounts& total() const { return total_; }
   const std::map<int64_t, v1::LineCounts>& by_hour() const { return by_hour_; }
+  // Of other hosts than the log's own.
+  const std::map<int64_t, v1::LineCounts>& by_hour(const std::string& host) {
+    return of_hosts_[host];
+  }
+  v1::LineCounts total(const std::string& host) {
+    v1::LineCounts sum;
+    for (const auto& [hour, lines] : of_hosts_[host]) Add(lines, sum);
+    return sum;
+  }
   const std::vector<v1::Gap>& gaps() const { return gaps_; }
   int key_conflicts() const { return key_conflicts_; }
   // Batches without a start.
@@ -60,6 +74,9 @@ class CountingServer {
     to.set_unrecognized(to.unrecognized() + from.unrecognized());
     to.set_oversized(to.oversized() + from.oversized());
     to.set_foreign_host(to.foreign_host() + from.foreign_host());
+    to.set_cut_sessions(to.cut_sessions() + from.cut_sessions());
+    to.set_evicted_sessions(to.evicted_sessions() + from.evicted_sessions());
+    to.set_forgotten_ordinals(to.forgotten_ordinals() + from.forgotten_ordinals());
     to.set_tls_lines(to.tls_lines() + from.tls_lines());
     to.set_counter_lines(to.counter_lines() + from.counter_lines());
     to.set_sessions(to.sessions() + from.sessions());
@@ -71,6 +88,7 @@ class CountingServer {
   std::map<std::string, v1::SessionRecord> sessions_;
   v1::LineCounts total_;
   std::map<int64_t, v1::LineCounts> by_hour_;
+  std::map<std::string, std::map<int64_t, v1::LineCounts>> of_hosts_;
   std::vector<v1::Gap> gaps_;
   int key_conflicts_ = 0;
   int beginnings_ = 0;

@@ -3,7 +3,10 @@
 // has every session once and has counted every line once.
 
 #include <algorithm>
+#include <map>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "tests/agent/pipeline/pipeline_fixture.h"
 
@@ -12,36 +15,41 @@ namespace {
 
 class ResumeTest : public PipelineTest {
  protected:
+  struct Host {
+    std::string name;
+    int clock_ahead = 0;  // Seconds.
+    bool open[5] = {};
+    std::string whole = {};  // Its lines.
+  };
+
   int Random(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
 
-  // Lines of a few processes, each with a session open or not.
+  // Lines of a few processes of each host, each with a session open or not.
   void GrowLog() {
     for (int i = Random(30); i > 0; --i) {
       time_ += Random(40);
       const int pid = Random(5);
+      Host& host = hosts_[Random(static_cast<int>(hosts_.size()))];
+      const std::string tag = absl::StrCat("postfix/smtpd[", pid, "]: ");
+      const std::string peer = absl::StrCat("unknown[192.0.2.", pid, "]");
       if (Random(8) == 0) {
-        Write(Line(time_, "cron[1]: between two sessions"));
-      } else if (!open_[pid]) {
-        Write(Line(time_, absl::StrCat("postfix/smtpd[", pid, "]: connect from unknown[192.0.2.",
-                                       pid, "]")));
-        open_[pid] = true;
+        Write(host, "cron[1]: between two sessions");
+      } else if (!host.open[pid]) {
+        Write(host, absl::StrCat(tag, "connect from ", peer));
+        host.open[pid] = true;
       } else if (Random(3) == 0) {
-        Write(Line(time_,
-                   absl::StrCat("postfix/smtpd[", pid,
-                                "]: improper command pipelining after EHLO from unknown[192.0.2.",
-                                pid, "]: QUIT")));
+        Write(host,
+              absl::StrCat(tag, "improper command pipelining after EHLO from ", peer, ": QUIT"));
       } else {
-        Write(Line(time_, absl::StrCat("postfix/smtpd[", pid, "]: disconnect from unknown[192.0.2.",
-                                       pid, "] ehlo=1 quit=1 commands=2")));
-        open_[pid] = false;
+        Write(host, absl::StrCat(tag, "disconnect from ", peer, " ehlo=1 quit=1 commands=2"));
+        host.open[pid] = false;
       }
     }
   }
-  void Write(const std::string& line) {
+  void Write(Host& host, const std::string& rest) {
+    const std::string line = Line(time_ + host.clock_ahead, rest, host.name);
     Append(line);
-    ++lines_;
-    bytes_ += static_cast<int64_t>(line.size()) + 1;
-    whole_.push_back(line);
+    absl::StrAppend(&host.whole, line, "\n");
   }
 
   void Rotate() {
@@ -109,26 +117,43 @@ class ResumeTest : public PipelineTest {
     ExpectLikeOneReading();
   }
 
-  void ExpectLikeOneReading() {
-    folder_.Remove("whole.log");
-    std::string whole;
-    for (const std::string& line : whole_) absl::StrAppend(&whole, line, "\n");
-    folder_.Append("whole.log", whole);
+  // What an agent on the host, with the host's lines alone, would have sent.
+  CountingServer OneReading(const Host& host, bool own) {
+    folder_.Append("whole." + host.name, host.whole);
     LogPipelineOptions options = options_;
-    options.follower.path = Path("whole.log");
-    CountingServer expected;
+    options.follower.path = Path("whole." + host.name);
+    options.hosts.reset();
+    if (!own) options.assembler.host = host.name;
+    CountingServer server;
     auto pipeline = LogPipeline::Open(options, std::nullopt, std::nullopt, true);
-    ASSERT_TRUE(pipeline.ok());
+    EXPECT_TRUE(pipeline.ok());
     for (auto batch = (*pipeline)->Next(); batch->has_value(); batch = (*pipeline)->Next()) {
-      expected.Commit((**batch).Whole());
+      server.Commit((**batch).Whole());
     }
+    return server;
+  }
+
+  static std::string Text(const std::map<int64_t, v1::LineCounts>& by_hour) {
+    std::string text;
+    for (const auto& [hour, lines] : by_hour) {
+      absl::StrAppend(&text, hour, ": ", lines.ShortDebugString(), "\n");
+    }
+    return text;
+  }
+
+  void ExpectLikeOneReading() {
     EXPECT_EQ(server_.key_conflicts(), 0);
-    EXPECT_EQ(server_.total().read(), lines_);
-    EXPECT_EQ(server_.total().bytes(), bytes_);
-    EXPECT_EQ(server_.total().SerializeAsString(), expected.total().SerializeAsString());
-    EXPECT_EQ(server_.by_hour().size(), expected.by_hour().size());
-    ASSERT_EQ(server_.sessions().size(), expected.sessions().size());
-    auto it = expected.sessions().begin();
+    std::map<std::string, v1::SessionRecord> expected;
+    for (size_t i = 0; i < hosts_.size(); ++i) {
+      CountingServer alone = OneReading(hosts_[i], /*own=*/i == 0);
+      EXPECT_EQ(Text(i == 0 ? server_.by_hour() : server_.by_hour(hosts_[i].name)),
+                Text(alone.by_hour()));
+      EXPECT_EQ(alone.total().read(),
+                std::count(hosts_[i].whole.begin(), hosts_[i].whole.end(), '\n'));
+      expected.insert(alone.sessions().begin(), alone.sessions().end());
+    }
+    ASSERT_EQ(server_.sessions().size(), expected.size());
+    auto it = expected.begin();
     for (const auto& [key, record] : server_.sessions()) {
       EXPECT_EQ(key, it->first);
       EXPECT_EQ(record.DebugString(), it->second.DebugString());
@@ -145,10 +170,7 @@ class ResumeTest : public PipelineTest {
   int backup_database_ = 0;
 
   int time_ = 0;
-  bool open_[5] = {};
-  int64_t lines_ = 0;
-  int64_t bytes_ = 0;
-  std::vector<std::string> whole_;
+  std::vector<Host> hosts_ = {{.name = "mx1"}};
   int rotations_ = 0;
 };
 
@@ -164,6 +186,25 @@ TEST_P(SeededResumeTest, AlsoWhenStateIsLostAndDatabasesAreRestoredOrReplaced) {
   Run();
 }
 
+// A collector.  One host's clock is hours off, which is no other's concern.
+class SeededCollectorResumeTest : public SeededResumeTest {
+ protected:
+  SeededCollectorResumeTest() {
+    options_.hosts.emplace().collecting.add_hosts("*");
+    hosts_.push_back({.name = "mx2", .clock_ahead = -5 * 3600});
+    hosts_.push_back({.name = "mx3.example.net", .clock_ahead = 30});
+    time_ = 6 * 3600;
+  }
+};
+
+TEST_P(SeededCollectorResumeTest, KilledAnywhereEveryHostIsLikeOneWithAnAgentOfItsOwn) { Run(); }
+
+TEST_P(SeededCollectorResumeTest, AlsoWhenStateIsLostAndDatabasesAreRestoredOrReplaced) {
+  with_accidents_ = true;
+  Run();
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SeededCollectorResumeTest, testing::Range(0, 30));
 INSTANTIATE_TEST_SUITE_P(Seeds, SeededResumeTest, testing::Range(0, 30));
 
 }  // namespace

@@ -5,6 +5,7 @@
 #define MXTALLY_TESTS_AGENT_RUN_DELIVERY_FIXTURE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -140,6 +141,7 @@ class DeliveryTest : public testing::Test {
     v1::StreamSessionsResponse response;
     v1::ServerWelcome& welcome = *response.mutable_welcome();
     welcome.set_database_id(database_id_);
+    if (collecting_) *welcome.mutable_collecting() = *collecting_;
     if (server_.stored()) {
       v1::StoredCut& cut = *welcome.add_stored_cuts();
       cut.set_log(folder_.Path("mail.log"));
@@ -170,6 +172,7 @@ class DeliveryTest : public testing::Test {
 
   CountingServer server_;
   std::string database_id_ = "db1";
+  std::optional<v1::Collecting> collecting_;
   bool serving_ = true;
   bool committing_ = true;
   bool acknowledging_ = true;

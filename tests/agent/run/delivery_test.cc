@@ -11,6 +11,9 @@ namespace {
 
 using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 TEST_F(DeliveryTest, HelloTellsWhoTheAgentIs) {
   Session(1);
@@ -687,6 +690,82 @@ TEST_P(DeliveryRandomTest, WhateverBreaksEverySessionAndEveryLineArrivesOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DeliveryRandomTest, testing::Range(0, 30));
+
+// ---- Collectors
+
+class CollectorDeliveryTest : public DeliveryTest {
+ protected:
+  CollectorDeliveryTest() {
+    options_.logs.pipeline.hosts.emplace();
+    Line("mx2", "connect");
+    Line("mx2", "disconnect");
+    Line("mx3", "connect");
+    Line("mx3", "disconnect");
+  }
+  void Line(const std::string& host, const std::string& what) {
+    folder_.Append(
+        "mail.log",
+        absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%S+00:00", clock_, absl::UTCTimeZone()), " ",
+                     host, " postfix/smtpd[1]: ", what, " from a.example[192.0.2.1]\n"));
+  }
+  std::vector<std::string> Hosts() const {
+    std::vector<std::string> hosts;
+    for (const auto& [key, record] : server_.sessions()) hosts.push_back(record.key().host());
+    return hosts;
+  }
+};
+
+TEST_F(CollectorDeliveryTest, SendsForTheHostsThatTheServerNames) {
+  collecting_.emplace().add_hosts("mx2");
+  collecting_->set_hosts_max(10);
+  Start();
+  Run(absl::Seconds(5));
+  ASSERT_FALSE(hellos_.empty());
+  EXPECT_TRUE(hellos_[0].hosts_from_log());
+  EXPECT_EQ(hellos_[0].host(), "mx1.example.org");
+  EXPECT_THAT(Hosts(), ElementsAre("mx2"));
+  EXPECT_EQ(server_.total().foreign_host(), 2);
+  // The next stream is told anew.
+  collecting_->add_hosts("mx3");
+  stream().End(absl::OkStatus());
+  Run(absl::Seconds(5));
+  clock_ += absl::Minutes(1);
+  Line("mx3", "connect");
+  Line("mx3", "disconnect");
+  Run(absl::Seconds(20));
+  EXPECT_THAT(Hosts(), UnorderedElementsAre("mx2", "mx3"));
+  EXPECT_EQ(statuses_.back().logs(0).hosts(), 2);
+}
+
+TEST_F(CollectorDeliveryTest, KeepsToTheNumberThatTheServerPermits) {
+  collecting_.emplace().add_hosts("*");
+  collecting_->set_hosts_max(1);
+  Start();
+  Run(absl::Seconds(20));
+  EXPECT_THAT(Hosts(), ElementsAre("mx2"));
+  EXPECT_EQ(statuses_.back().logs(0).lines_beyond_hosts_max(), 2);
+}
+
+TEST_F(CollectorDeliveryTest, AServerThatKnowsNothingOfItGetsNothing) {
+  Start();
+  Run(absl::Seconds(5));
+  EXPECT_THAT(observer_.Take(), Contains("disconnected UNIMPLEMENTED"));
+  EXPECT_THAT(batches_, IsEmpty());
+  // Until it is a newer one.
+  collecting_.emplace().add_hosts("*");
+  collecting_->set_hosts_max(10);
+  Run(absl::Minutes(2));
+  EXPECT_THAT(Hosts(), UnorderedElementsAre("mx2", "mx3"));
+}
+
+TEST_F(CollectorDeliveryTest, WithOnceSuchAServerIsTheEnd) {
+  options_.once = true;
+  Start();
+  Run(absl::Seconds(5));
+  ASSERT_TRUE(delivery_->done());
+  EXPECT_THAT(std::string(delivery_->result().message()),
+              HasSubstr("expected a server that knows of it"));
+}
 
 }  // namespace
 }  // namespace mxtally
