@@ -26,13 +26,17 @@ def opened(path):
         connection.close()
 
 
-def counts(path):
-    """(sessions, messages, messages over TLS) by maillog.Labels, from the finest rollup."""
+def counts(path, host=None):
+    """(sessions, messages, messages over TLS) by maillog.Labels, from the finest rollup.
+
+    Of one host, or of all.
+    """
     with opened(path) as database:
         rows = database.execute(
-            "SELECT hour, service, peer_class, tls_state, evidence, cipher, sum(sessions),"
-            " sum(messages), sum(tls_messages) FROM rollup_host_hour JOIN label_set"
-            " USING (label_set_id) GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(sessions) != 0")
+            "SELECT hour, service, peer_class, tls_state, evidence, cipher, sum(t.sessions),"
+            " sum(messages), sum(tls_messages) FROM rollup_host_hour t JOIN label_set"
+            " USING (label_set_id) JOIN host USING (host_id) WHERE ?1 IS NULL OR name = ?1"
+            " GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(t.sessions) != 0", (host,))
         return {Labels(*row[:6]): row[6:] for row in rows}
 
 
@@ -83,8 +87,11 @@ def exceptions(path):
     return {name: figure for name, figure in figures.items() if figure}
 
 
-def progress(path):
-    """(sessions, lines) counted so far."""
+def progress(path, host=None):
+    """(sessions, lines) counted so far, of one host or of all."""
+    of_host = "JOIN host USING (host_id) WHERE ?1 IS NULL OR name = ?1"
     with opened(path) as database:
-        return (database.execute("SELECT coalesce(sum(sessions), 0) FROM host_hour").fetchone()[0],
-                database.execute("SELECT coalesce(sum(lines_read), 0) FROM log_hour").fetchone()[0])
+        return tuple(
+            database.execute(f"SELECT coalesce(sum(t.{figure}), 0) FROM {table} t {of_host}",
+                             (host,)).fetchone()[0]
+            for table, figure in (("host_hour", "sessions"), ("log_hour", "lines_read")))

@@ -3,60 +3,24 @@
 Certificates come from deploy/certs, the script that operators try TLS with.
 """
 
-import os
-import re
 import shutil
 import time
 
 import database
 import harness
 import maillog
+import tls_fleet
 
 HOUR = 3600
-CERTS = harness.ROOT / "deploy/certs"
-INGEST = "mxtally.v1.IngestService/StreamSessions"
+INGEST = tls_fleet.INGEST
 
 
-class TlsTest(harness.EndToEndTest):
+class TlsTest(tls_fleet.TlsFleetTest):
     def setUp(self):
         super().setUp()
-        self.pki = self.dir / "pki"
-        self.certs("server", "localhost", "127.0.0.1")
-        self.certs("agent", "mx1", "mx2")
-        self.certs("reader", "grafana")
-        self.certs("token", "reader", "dash")
-        self.certs("token", "operator", "chief")
         start = int(time.time()) // HOUR * HOUR - 24 * HOUR
         self.host = maillog.Mailhost(seed=7, start=start)
         self.log = self.dir / "mail.log"
-
-    def certs(self, *words, pki=None, days=None):
-        environment = dict(os.environ, **({"DAYS": str(days)} if days is not None else {}))
-        self.run_program([CERTS, pki or self.pki, *words], env=environment)
-
-    def start_tls_server(self, *options):
-        server = self.start_server(
-            "--tls-cert", self.pki / "server.pem", "--tls-key", self.pki / "server.key",
-            "--tls-client-ca", self.pki / "ca.pem", "--access", self.pki / "access", *options)
-        server.transport = self.as_caller("grafana")
-        return server
-
-    def as_caller(self, name=None, token=None, pki=None):
-        """Options of grpcurl for a caller with this certificate, or this token."""
-        options = ["-cacert", self.pki / "ca.pem"]
-        if name:
-            pki = pki or self.pki
-            options += ["-cert", pki / f"{name}.pem", "-key", pki / f"{name}.key"]
-        if token:
-            options += ["-H", f"authorization: Bearer {token}"]
-        return options
-
-    def start_tls_agent(self, server, name, *options, pki=None):
-        pki = pki or self.pki
-        return self.start_agent(
-            server, name, self.log, options=options,
-            transport=("--tls-ca", self.pki / "ca.pem", "--tls-cert", pki / f"{name}.pem",
-                       "--tls-key", pki / f"{name}.key"))
 
     def busy(self, seconds):
         """Appends that many busy seconds to the log."""
@@ -77,21 +41,6 @@ class TlsTest(harness.EndToEndTest):
         wrong = database.differences(self.host.truth.by_labels(), database.counts(path))
         wrong += database.audit(path)
         self.assertEqual(wrong, [])
-
-    def metric(self, server, name):
-        match = re.search(rf"^{re.escape(name)} (\S+)$", server.http("/metrics"), re.MULTILINE)
-        return float(match[1]) if match else None
-
-    def token(self, name):
-        return (self.pki / f"{name}.token").read_text()
-
-    def denied(self, server, transport, *words, protocol=None):
-        """Calls that must fail; returns grpcurl's error output."""
-        server.transport = transport
-        options = ["-import-path", harness.ROOT / "proto", "-proto", protocol] if protocol else []
-        done = server.grpcurl(*options, *words, check=False)
-        self.assertNotEqual(done.returncode, 0, done.stdout)
-        return done.stderr
 
     def test_an_agent_is_the_host_of_its_certificate_and_readers_ask(self):
         server = self.start_tls_server()
