@@ -16,6 +16,10 @@ v1::HostFinding Finding(const std::string& host, const char* name, std::string a
   return finding;
 }
 
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
 constexpr char kCiphersNotLogged[] = "CIPHERS_NOT_LOGGED";
 
 constexpr int kLevelUnknown = -1;
@@ -53,7 +57,7 @@ v1::HostFinding CiphersNotLogged(const std::string& host, int level,
 }  // namespace
 
 v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen, bool collected) {
-  const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_seen, absl::UTCTimeZone());
+  const std::string time = TimeText(last_seen);
   if (collected) {
     return Finding(
         host, "SILENT",
@@ -109,6 +113,28 @@ v1::HostFinding LogElsewhereFinding(const std::string& host, const std::string& 
       host, "LOG_ELSEWHERE",
       absl::StrCat("Postfix on ", host, " writes its log to ", path,
                    " (maillog_file), which the agent does not follow: add --log ", path, "."));
+}
+
+v1::HostFinding TwoAgentsFinding(const std::string& host, const std::string& addresses,
+                                 int64_t times, absl::Time last) {
+  return Finding(
+      host, "TWO_AGENTS",
+      absl::StrCat("Two agents call themselves by this name, at ", addresses, " (seen ", times,
+                   " times, last at ", TimeText(last),
+                   "): give each a name, and a certificate, of its own, or stop one.  Sessions are "
+                   "counted once where both read the same log; where they read two, this host's "
+                   "figures are those of both."));
+}
+
+v1::HostFinding OtherSourceFinding(const std::string& host, const std::string& where, int64_t times,
+                                   absl::Time last) {
+  return Finding(
+      host, "OTHER_SOURCE",
+      absl::StrCat("A second kind of source was refused, from ", where, " (", times,
+                   " times, last at ", TimeText(last),
+                   "): a host is read from log files, or the journal, or by a collector.  Stop the "
+                   "second; or, to switch, stop the first, retire the host "
+                   "(FleetService.RetireHost) and start the second."));
 }
 
 std::vector<v1::HostFinding> LogFindings(const HostCoverage& host) {

@@ -3,6 +3,7 @@
 #ifndef MXTALLY_SERVER_COMPLETENESS_FINDINGS_H_
 #define MXTALLY_SERVER_COMPLETENESS_FINDINGS_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,15 @@ v1::HostFinding TlsLogLevelFinding(const std::string& host);
 
 // Postfix writes to `path`, which is not among the logs that are read.
 v1::HostFinding LogElsewhereFinding(const std::string& host, const std::string& path);
+
+// Two agents call themselves by this host's name.  `times`: life signs seen.
+v1::HostFinding TwoAgentsFinding(const std::string& host, const std::string& addresses,
+                                 int64_t times, absl::Time last);
+
+// An agent, or a collector, at `where` was refused because it reads another kind of
+// source than the host's.
+v1::HostFinding OtherSourceFinding(const std::string& host, const std::string& where, int64_t times,
+                                   absl::Time last);
 
 // What the lines of the host's logs show: TLS_NOT_LOGGED when sessions ended
 // with neither TLS lines nor counters, CIPHERS_NOT_LOGGED when sessions used TLS

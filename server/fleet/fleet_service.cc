@@ -21,7 +21,7 @@ grpc::ServerUnaryReactor* FleetService::ListHosts(grpc::CallbackServerContext* c
         AnswerListHosts(store_, *request, options_.now(), options_.connected, guard);
     if (!answer.ok()) return answer.status();
     *response = *std::move(answer);
-    for (v1::Host& host : *response->mutable_hosts()) AddCertificateExpiry(host);
+    for (v1::Host& host : *response->mutable_hosts()) AddStreams(host);
     return absl::OkStatus();
   });
 }
@@ -34,7 +34,7 @@ grpc::ServerUnaryReactor* FleetService::GetHost(grpc::CallbackServerContext* con
         AnswerGetHost(store_, *request, options_.now(), options_.connected, guard);
     if (!answer.ok()) return answer.status();
     *response = *std::move(answer);
-    AddCertificateExpiry(*response->mutable_host());
+    AddStreams(*response->mutable_host());
     return absl::OkStatus();
   });
 }
@@ -50,7 +50,10 @@ grpc::ServerUnaryReactor* FleetService::RetireHost(grpc::CallbackServerContext* 
   });
 }
 
-void FleetService::AddCertificateExpiry(v1::Host& host) const {
+void FleetService::AddStreams(v1::Host& host) const {
+  for (v1::HostFinding& finding : options_.stream_findings(host.host())) {
+    *host.add_findings() = std::move(finding);
+  }
   if (const std::optional<absl::Time> expires = options_.certificate_expires(host.host())) {
     host.mutable_certificate_expiry_time()->set_seconds(absl::ToUnixSeconds(*expires));
   }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,6 +28,9 @@ struct FleetServiceOptions {
   // without one.  Called from any thread.
   std::function<std::optional<absl::Time>(const std::string&)> certificate_expires =
       [](const std::string&) { return std::nullopt; };
+  // What is to be said of the streams of this host.  Called from any thread.
+  std::function<std::vector<v1::HostFinding>(const std::string&)> stream_findings =
+      [](const std::string&) { return std::vector<v1::HostFinding>(); };
   // Whether the host is in the list of expected hosts.  Called from any thread.
   std::function<bool(const std::string&)> listed = [](const std::string&) { return false; };
 
@@ -60,7 +64,8 @@ class FleetService final : public v1::FleetService::CallbackService {
 
  private:
   absl::StatusOr<v1::RetireHostResponse> Retire(const v1::RetireHostRequest& request) const;
-  void AddCertificateExpiry(v1::Host& host) const;
+  // What is known of its streams.
+  void AddStreams(v1::Host& host) const;
 
   const Store& store_;
   const FleetServiceOptions options_;

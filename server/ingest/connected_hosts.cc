@@ -2,16 +2,28 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace mxtally {
 
 using ingest::MutexLock;
 
-int ConnectedHosts::Add(const std::string& host, absl::Time certificate_expires) {
+ConnectedHosts::Added ConnectedHosts::Add(const std::string& host, Stream stream) {
   MutexLock lock(mutex_);
   Host& known = hosts_[host];
-  known.certificate_expires = certificate_expires;
-  return ++known.streams;
+  known.newest = std::move(stream);
+  known.newest_number = ++last_number_;
+  return {.number = known.newest_number, .streams = ++known.streams};
+}
+
+std::optional<std::string> ConnectedHosts::NewerAgent(const std::string& host, int64_t number,
+                                                      absl::Time time) const {
+  MutexLock lock(mutex_);
+  const auto known = hosts_.find(host);
+  if (known == hosts_.end() || known->second.newest_number == number) return std::nullopt;
+  const Stream& newest = known->second.newest;
+  if (newest.opened == absl::InfinitePast() || time <= newest.opened) return std::nullopt;
+  return newest.address;
 }
 
 void ConnectedHosts::Remove(const std::string& host) {
@@ -29,16 +41,16 @@ bool ConnectedHosts::Contains(const std::string& host) const {
 std::optional<absl::Time> ConnectedHosts::CertificateExpires(const std::string& host) const {
   MutexLock lock(mutex_);
   const auto it = hosts_.find(host);
-  if (it == hosts_.end() || it->second.certificate_expires == absl::InfiniteFuture()) {
+  if (it == hosts_.end() || it->second.newest.certificate_expires == absl::InfiniteFuture()) {
     return std::nullopt;
   }
-  return it->second.certificate_expires;
+  return it->second.newest.certificate_expires;
 }
 
 absl::Time ConnectedHosts::FirstCertificateExpires() const {
   absl::Time first = absl::InfiniteFuture();
   MutexLock lock(mutex_);
-  for (const auto& [name, host] : hosts_) first = std::min(first, host.certificate_expires);
+  for (const auto& [name, host] : hosts_) first = std::min(first, host.newest.certificate_expires);
   return first;
 }
 

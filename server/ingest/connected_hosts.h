@@ -3,6 +3,7 @@
 #ifndef MXTALLY_SERVER_INGEST_CONNECTED_HOSTS_H_
 #define MXTALLY_SERVER_INGEST_CONNECTED_HOSTS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,12 +15,27 @@ namespace mxtally {
 
 class ConnectedHosts {
  public:
-  // Returns how many streams of this host are open now, this one included.
-  // `certificate_expires` is that of the newest; InfiniteFuture without one.
+  struct Stream {
+    absl::Time certificate_expires = absl::InfiniteFuture();  // InfiniteFuture: without one.
+    // Agent's clock when it opened it; InfinitePast: not told.
+    absl::Time opened = absl::InfinitePast();
+    std::string address = {};
+  };
+
+  struct Added {
+    int64_t number = 0;  // Of this stream.
+    int streams = 0;     // Of the host that are open now, this one included.
+  };
   // More than one is harmless: an agent that lost its connection opens the next
   // stream before the server has noticed.
-  int Add(const std::string& host, absl::Time certificate_expires);
+  Added Add(const std::string& host, Stream stream);
   void Remove(const std::string& host);
+
+  // An agent that opened the stream `number` of `host` sent a life sign at `time`
+  // by its own clock.  One that opened a newer stream does not do so any more:
+  // then the newer one is another agent's, whose address is returned.
+  std::optional<std::string> NewerAgent(const std::string& host, int64_t number,
+                                        absl::Time time) const;
 
   bool Contains(const std::string& host) const;
 
@@ -32,10 +48,12 @@ class ConnectedHosts {
  private:
   struct Host {
     int streams = 0;
-    absl::Time certificate_expires;
+    int64_t newest_number = 0;
+    Stream newest;
   };
 
   mutable ingest::Mutex mutex_;
+  int64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, Host> hosts_ ABSL_GUARDED_BY(mutex_);
 };
 

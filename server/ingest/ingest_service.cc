@@ -18,9 +18,11 @@ constexpr absl::Duration kFailureShown = absl::Seconds(30);
 }  // namespace
 
 IngestService::IngestService(Store& store, IngestObserver& observer, IngestOptions options)
-    : quotas_(options.quotas),
-      writer_(store, observer, options.writer),
-      shared_{std::move(options), store.database_id(), observer, writer_, connected_, quotas_} {}
+    : incidents_(options.now),
+      quotas_(options.quotas),
+      writer_(store, observer, incidents_, options.writer),
+      shared_{std::move(options), store.database_id(), observer, writer_, connected_, quotas_,
+              incidents_} {}
 
 IngestService::~IngestService() {
   MutexLock lock(mutex_);

@@ -17,6 +17,7 @@
 #include "mxtally/v1/ingest.grpc.pb.h"
 #include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
+#include "server/ingest/host_incidents.h"
 #include "server/ingest/ingest_options.h"
 #include "server/ingest/ingest_stream.h"
 #include "server/ingest/mutex.h"
@@ -45,6 +46,7 @@ class IngestService final
   void Perform(const std::function<void(Store&)>& work) { writer_.Perform(work); }
 
   const ConnectedHosts& connected() const;
+  const HostIncidents& incidents() const { return incidents_; }
   int64_t stream_count() const;
   int64_t queue_bytes() const;
   // As Writer::busy_for().
@@ -58,6 +60,7 @@ class IngestService final
   void Remove(IngestStream* stream);
 
   ConnectedHosts connected_;
+  HostIncidents incidents_;
   AgentQuotas quotas_;
   Writer writer_;
   IngestShared shared_;

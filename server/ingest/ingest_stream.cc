@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
 #include "server/grpc_status/grpc_status.h"
 #include "server/ingest/serialized_sessions.h"
 #include "server/ingest/validate.h"
@@ -44,6 +45,10 @@ std::string_view CopyTo(google::protobuf::Arena& arena, const grpc::ByteBuffer& 
     end += slice.size();
   }
   return {copy, static_cast<size_t>(end - copy)};
+}
+
+absl::Time ToTime(const google::protobuf::Timestamp& stamp) {
+  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
 }
 
 absl::Time HourOf(const google::protobuf::Timestamp& stamp) {
@@ -208,8 +213,12 @@ absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   host_ = hello.host();
   agent_version_ = hello.agent_version();
   hello_alarm_.Cancel();
-  const int streams_of_host = shared_.connected.Add(host_, owner_.certificate_expires);
-  shared_.observer.OnStreamOpened(host_, streams_of_host);
+  ConnectedHosts::Stream stream{.certificate_expires = owner_.certificate_expires,
+                                .address = context_.peer()};
+  if (hello.has_wall_time()) stream.opened = ToTime(hello.wall_time());
+  const ConnectedHosts::Added added = shared_.connected.Add(host_, std::move(stream));
+  number_ = added.number;
+  shared_.observer.OnStreamOpened(host_, added.streams);
   CloseAfter(age_alarm_, shared_.options.stream_age_max * absl::Uniform(absl::BitGen(), 0.9, 1.0),
              &IngestStream::OnAgeReached);
 
@@ -311,12 +320,23 @@ absl::Status IngestStream::TakeStatus(const v1::AgentStatus& status, int64_t byt
                         .logs = {status.logs().begin(), status.logs().end()}};
   sighting.clock_ahead = ClockAhead(status);
   if (status.has_mta_config()) sighting.mta_config = status.mta_config();
+  NoteNewerAgent(status);
   const absl::Status within_quota = Charge(bytes, 0);
   MutexLock lock(mutex_);
   if (phase_ != Phase::kOpen) return absl::OkStatus();
   queued_bytes_ += bytes;
   shared_.writer.Note(shared_from_this(), std::move(sighting), bytes);
   return within_quota;
+}
+
+void IngestStream::NoteNewerAgent(const v1::AgentStatus& status) {
+  if (!status.has_wall_time()) return;
+  const std::optional<std::string> newer =
+      shared_.connected.NewerAgent(host_, number_, ToTime(status.wall_time()));
+  if (!newer.has_value()) return;
+  const std::string addresses = absl::StrCat(context_.peer(), " and ", *newer);
+  shared_.incidents.Note(HostIncident::kTwoAgents, host_, addresses);
+  shared_.observer.OnTwoAgents(host_, addresses);
 }
 
 void IngestStream::OnWriteDone(bool ok) {
@@ -378,6 +398,7 @@ void IngestStream::OnOpened(absl::StatusOr<std::vector<v1::StoredCut>> cuts) {
     } else if (absl::IsFailedPrecondition(cuts.status())) {
       retry_delay_ = WithJitter(shared_.options.refusal_delay);
       EndLocked(cuts.status());
+      shared_.incidents.Note(HostIncident::kOtherSource, host_, context_.peer());
     } else {
       retry_delay_ = WithJitter(shared_.options.retry_delay);
       EndLocked(absl::UnavailableError("the store cannot be read"));

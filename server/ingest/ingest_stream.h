@@ -40,6 +40,7 @@
 #include "mxtally/v1/ingest.pb.h"
 #include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
+#include "server/ingest/host_incidents.h"
 #include "server/ingest/ingest_options.h"
 #include "server/ingest/mutex.h"
 #include "server/ingest/observer.h"
@@ -55,6 +56,7 @@ struct IngestShared {
   Writer& writer;
   ConnectedHosts& connected;
   AgentQuotas& quotas;
+  HostIncidents& incidents;
 };
 
 // Messages are parsed here and not by gRPC, which would report one that cannot
@@ -121,6 +123,8 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     return absl::FromUnixSeconds(message.wall_time().seconds()) +
            absl::Nanoseconds(message.wall_time().nanos()) - shared_.options.now();
   }
+  // Reports an agent that is at work beside a newer one.
+  void NoteNewerAgent(const v1::AgentStatus& status);
   // Whether a collector may send for all hosts that the batch names parts of.
   absl::Status CheckParts(const v1::SessionBatch& batch);
   // Takes the records that fail out of the batch, in both forms.
@@ -160,6 +164,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   std::string agent_version_;
   std::string counted_for_;  // Empty: for nobody.
 
+  int64_t number_ = 0;  // As ConnectedHosts has it.
   // Of a collector: for whom it may send.
   std::optional<CollectedHosts> collecting_;
 

@@ -36,6 +36,10 @@ class IngestObserver {
   // `streams_of_host` counts this one.
   virtual void OnStreamOpened(const std::string& /*host*/, int /*streams_of_host*/) {}
 
+  // An agent of `host` is at work although a newer one is connected.  Once for
+  // each of its life signs.  `addresses`: of both.
+  virtual void OnTwoAgents(const std::string& /*host*/, const std::string& /*addresses*/) {}
+
   // `agent` took more than it may; its stream ends, or is refused.
   virtual void OnQuotaHit(const std::string& /*agent*/, Quota /*quota*/) {}
 

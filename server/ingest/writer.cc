@@ -69,9 +69,11 @@ void MergeLogs(const std::vector<v1::LogStatus>& from, std::vector<v1::LogStatus
 
 }  // namespace
 
-Writer::Writer(Store& store, IngestObserver& observer, WriterOptions options)
+Writer::Writer(Store& store, IngestObserver& observer, HostIncidents& incidents,
+               WriterOptions options)
     : store_(store),
       observer_(observer),
+      incidents_(incidents),
       options_(std::move(options)),
       thread_([this] { Run(); }) {}
 
@@ -236,6 +238,8 @@ absl::Status Writer::CommitOnce(const Batches& batches) {
   for (size_t i = 0; i < outcomes->size(); ++i) {
     Add(sum, (*outcomes)[i]);
     for (const std::string& host : (*outcomes)[i].other_source_hosts) {
+      incidents_.Note(HostIncident::kOtherSource, host,
+                      absl::StrCat("the collector ", host_batches[i].host));
       observer_.OnOtherSource(host, host_batches[i].host);
     }
   }

@@ -34,6 +34,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/arena.h"
 #include "mxtally/v1/ingest.pb.h"
+#include "server/ingest/host_incidents.h"
 #include "server/ingest/mutex.h"
 #include "server/ingest/observer.h"
 #include "storage/store.h"
@@ -102,8 +103,8 @@ class Writer {
     int64_t bytes = 0;
   };
 
-  // `store` and `observer` must outlive the writer.
-  Writer(Store& store, IngestObserver& observer, WriterOptions options);
+  // All borrowed; they must outlive the writer.
+  Writer(Store& store, IngestObserver& observer, HostIncidents& incidents, WriterOptions options);
 
   // Does everything that is queued, then stops.
   ~Writer();
@@ -179,6 +180,7 @@ class Writer {
 
   Store& store_;
   IngestObserver& observer_;
+  HostIncidents& incidents_;
   const WriterOptions options_;
 
   mutable ingest::Mutex mutex_;

@@ -55,6 +55,10 @@ constexpr Description kStreamsOfOneHost = {
     "mxtally_server_ingest_streams_of_one_host_total",
     "Streams opened while another of the same host was open: its connection was lost, or two "
     "agents call themselves by one name."};
+constexpr Description kTwoAgents = {
+    "mxtally_server_ingest_two_agents_total",
+    "Life signs of an agent while a newer one of the same host was connected: two agents call "
+    "themselves by one name.  ListHosts tells which."};
 constexpr Description kStreamsEnded = {"mxtally_server_ingest_streams_ended_total",
                                        "Streams that ended, by gRPC's status `code`."};
 constexpr Description kQuotaHits = {
@@ -129,6 +133,7 @@ struct ServerMetrics::Registered {
         store_failures(AddCounter(registry, kStoreFailures)),
         streams_opened(AddCounter(registry, kStreamsOpened)),
         streams_of_one_host(AddCounter(registry, kStreamsOfOneHost)),
+        two_agents(AddCounter(registry, kTwoAgents)),
         handshakes_failed(AddCounter(registry, kHandshakesFailed)),
         files_unusable(AddGauge(registry, kFilesUnusable)),
         queue_bytes(AddGauge(registry, kQueueBytes)),
@@ -174,6 +179,7 @@ struct ServerMetrics::Registered {
   Counter& store_failures;
   Counter& streams_opened;
   Counter& streams_of_one_host;
+  Counter& two_agents;
   Counter& handshakes_failed;
   Gauge& files_unusable;
   Gauge& queue_bytes;
@@ -257,6 +263,11 @@ void ServerMetrics::OnStreamOpened(const std::string& host, int streams_of_host)
   registered_->streams_opened.Increment();
   if (streams_of_host > 1) registered_->streams_of_one_host.Increment();
   next_.OnStreamOpened(host, streams_of_host);
+}
+
+void ServerMetrics::OnTwoAgents(const std::string& host, const std::string& addresses) {
+  registered_->two_agents.Increment();
+  next_.OnTwoAgents(host, addresses);
 }
 
 void ServerMetrics::OnQuotaHit(const std::string& agent, Quota quota) {

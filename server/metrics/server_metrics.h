@@ -43,6 +43,7 @@ class ServerMetrics final : public ServerObserver {
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
   void OnOtherSource(const std::string& host, const std::string& collector) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
+  void OnTwoAgents(const std::string& host, const std::string& addresses) override;
   void OnQuotaHit(const std::string& agent, Quota quota) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;
 

@@ -50,6 +50,16 @@ void IncidentLog::OnOtherSource(const std::string& host, const std::string& coll
   }
 }
 
+void IncidentLog::OnTwoAgents(const std::string& host, const std::string& addresses) {
+  if (int64_t left_out = 0; two_agents_.Take(now_, left_out)) {
+    spdlog::warn(
+        "two agents call themselves host \"{}\", at {}: give each a name, and a certificate, of "
+        "its "
+        "own, or stop one ({} more since the last line)",
+        host, addresses, left_out);
+  }
+}
+
 void IncidentLog::OnQuotaHit(const std::string& agent, Quota quota) {
   if (int64_t left_out = 0; quota_.Take(now_, left_out)) {
     spdlog::warn("agent \"{}\" has hit its quota of {} ({} more since the last line)", agent,

@@ -25,6 +25,7 @@ class IncidentLog final : public ServerObserver {
   void OnSessionRejected(const std::string& host, const Rejection& rejection) override;
   void OnOtherSource(const std::string& host, const std::string& collector) override;
   void OnStreamOpened(const std::string& host, int streams_of_host) override;
+  void OnTwoAgents(const std::string& host, const std::string& addresses) override;
   void OnQuotaHit(const std::string& agent, Quota quota) override;
   void OnStreamEnded(const std::string& host, const absl::Status& status) override;
   void OnDenied(const Denial& denial) override;
@@ -48,6 +49,7 @@ class IncidentLog final : public ServerObserver {
   Limit store_failed_;
   Limit rejected_;
   Limit other_source_;
+  Limit two_agents_;
   Limit refused_;
   Limit quota_;
   Limit denied_;

@@ -20,6 +20,7 @@
 #include "server/auth/credential_watch.h"
 #include "server/auth/grpc_log.h"
 #include "server/auth/server_credentials.h"
+#include "server/completeness/findings.h"
 #include "server/fleet/fleet_service.h"
 #include "server/http/http_server.h"
 #include "server/ingest/ingest_service.h"
@@ -180,6 +181,16 @@ FleetServiceOptions FleetOptionsOf(IngestService& ingest, const ListedHosts& lis
   };
   fleet.certificate_expires = [&ingest](const std::string& host) {
     return ingest.connected().CertificateExpires(host);
+  };
+  fleet.stream_findings = [&ingest](const std::string& host) {
+    std::vector<v1::HostFinding> findings;
+    if (const auto seen = ingest.incidents().Find(HostIncident::kTwoAgents, host)) {
+      findings.push_back(TwoAgentsFinding(host, seen->detail, seen->count, seen->last));
+    }
+    if (const auto seen = ingest.incidents().Find(HostIncident::kOtherSource, host)) {
+      findings.push_back(OtherSourceFinding(host, seen->detail, seen->count, seen->last));
+    }
+    return findings;
   };
   fleet.retire = [&ingest](const std::string& host, absl::Time time) {
     absl::StatusOr<absl::Time> retired = absl::UnknownError("not done");

@@ -23,7 +23,13 @@ TEST(FleetServiceTest, ListsHostsWithStateAndConnection) {
   store.hosts.resize(1);
   store.hosts[0].set_host("mx1");
   FleetService service(store, {.now = [] { return absl::FromUnixSeconds(1'793'613'600); },
-                               .connected = [](const std::string&) { return false; }});
+                               .connected = [](const std::string&) { return false; },
+                               .stream_findings =
+                                   [](const std::string& host) {
+                                     v1::HostFinding finding;
+                                     finding.set_finding("TWO_AGENTS of " + host);
+                                     return std::vector<v1::HostFinding>{finding};
+                                   }});
   grpc::ServerBuilder builder;
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -38,6 +44,7 @@ TEST(FleetServiceTest, ListsHostsWithStateAndConnection) {
   EXPECT_THAT(json, testing::HasSubstr(R"("state":"HOST_STATE_SILENT")"));
   EXPECT_THAT(json, testing::HasSubstr(R"("connected":false)"));
   EXPECT_THAT(json, testing::HasSubstr(R"("hostsReporting":"0")"));
+  EXPECT_THAT(json, testing::HasSubstr("TWO_AGENTS of mx1"));
   server->Shutdown();
 }
 

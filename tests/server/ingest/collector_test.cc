@@ -205,6 +205,7 @@ TEST_F(CollectorTest, AnAgentOfACollectedHostIsRefusedWithTheNameOfWhatIsRead) {
   EXPECT_THAT(status.error_message(),
               testing::HasSubstr("host mx1 is read from a central log host, by its collector, and "
                                  "this agent reads log files"));
+  EXPECT_EQ(service_->incidents().Find(HostIncident::kOtherSource, "mx1")->count, 1);
 }
 
 }  // namespace

@@ -249,6 +249,54 @@ TEST_F(IngestServiceTest, ConnectedHostsAreThoseWithAnOpenStream) {
   EXPECT_TRUE(Eventually([&] { return !service_->connected().Contains("mx1"); }));
 }
 
+class TwoAgentsTest : public IngestServiceTest {
+ protected:
+  std::unique_ptr<Agent> ConnectAt(int64_t seconds) {
+    v1::AgentHello hello;
+    hello.set_host("mx1");
+    hello.mutable_wall_time()->set_seconds(seconds);
+    auto agent = Connect();
+    agent->Hello(hello);
+    EXPECT_TRUE(agent->Read().has_welcome());
+    return agent;
+  }
+  // Returns when the server has it.
+  static void LifeSign(Agent& agent, int64_t seconds, int64_t sequence) {
+    v1::AgentStatus status;
+    status.mutable_wall_time()->set_seconds(seconds);
+    agent.SendStatus(status);
+    agent.Send(Batch("mx1", sequence));
+    EXPECT_TRUE(agent.AwaitAck(sequence));
+  }
+};
+
+TEST_F(TwoAgentsTest, AnAgentAtWorkBesideANewerOneIsReportedWithBothAddresses) {
+  StartServer();
+  auto first = ConnectAt(1000);
+  LifeSign(*first, 1015, 1);
+  auto second = ConnectAt(1020);
+  LifeSign(*second, 1035, 1);
+  EXPECT_EQ(observer_.two_agents, 0);
+  LifeSign(*first, 1030, 2);
+  EXPECT_EQ(observer_.two_agents, 1);
+  LifeSign(*first, 1045, 3);
+  EXPECT_EQ(observer_.two_agents, 2);
+  const auto seen = service_->incidents().Find(HostIncident::kTwoAgents, "mx1");
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_EQ(seen->count, 2);
+  EXPECT_THAT(seen->detail, testing::MatchesRegex("ipv4:.*:[0-9]+ and ipv4:.*:[0-9]+"));
+}
+
+TEST_F(TwoAgentsTest, OneThatOpensItsNextStreamIsNone) {
+  StartServer();
+  auto first = ConnectAt(1000);
+  auto second = ConnectAt(1020);
+  // It was on its way when the connection broke.
+  LifeSign(*first, 1015, 1);
+  LifeSign(*second, 1035, 1);
+  EXPECT_EQ(observer_.two_agents, 0);
+}
+
 TEST_F(IngestServiceTest, TwoStreamsOfAHostAreHarmless) {
   StartServer();
   auto first = Connect("mx1");

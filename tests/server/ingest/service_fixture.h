@@ -53,6 +53,8 @@ class CountingObserver final : public IngestObserver {
     streams_of_host_max = std::max(streams_of_host_max.load(), streams_of_host);
   }
   void OnQuotaHit(const std::string&, Quota) override { ++quota_hits; }
+  void OnTwoAgents(const std::string&, const std::string&) override { ++two_agents; }
+  void OnOtherSource(const std::string&, const std::string&) override { ++other_sources; }
   void OnStreamEnded(const std::string&, const absl::Status&) override { ++ended; }
 
   std::atomic<int64_t> committed_batches = 0;
@@ -61,6 +63,8 @@ class CountingObserver final : public IngestObserver {
   std::atomic<int64_t> store_failures = 0;
   std::atomic<int64_t> rejected = 0;
   std::atomic<int64_t> quota_hits = 0;
+  std::atomic<int64_t> two_agents = 0;
+  std::atomic<int64_t> other_sources = 0;
   std::atomic<int64_t> ended = 0;
   std::atomic<int> streams_of_host_max = 0;
 };

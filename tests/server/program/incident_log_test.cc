@@ -66,12 +66,15 @@ TEST_F(IncidentLogTest, EveryKindIsLimitedAndNoneHidesAnother) {
       log_.OnDenied(denial);
       log_.OnHandshakeFailed("no certificate");
       log_.OnGrpcTrouble("bind");
+      log_.OnTwoAgents("mx1", "a and b");
+      log_.OnOtherSource("mx1", "loghost");
     }
     now_ += std::chrono::seconds(1);
   }
   const std::string text = Take();
-  EXPECT_EQ(Lines(text), 6 * 10);
-  for (const char* kind : {"store failed", "rejected", "refused", "denied", "TLS: ", "gRPC: "}) {
+  EXPECT_EQ(Lines(text), 8 * 10);
+  for (const char* kind : {"store failed", "rejected", "refused", "denied",
+                           "TLS: ", "gRPC: ", "two agents", "not taken from the collector"}) {
     EXPECT_THAT(text, HasSubstr(kind));
   }
 }
