@@ -118,7 +118,7 @@ class TwoAgentsTest(tls_fleet.TlsFleetTest):
             "-d", json.dumps({"hello": {"host": "mx1", "source_kind": kind}}), self.server.address,
             tls_fleet.INGEST, check=False)
         self.server.transport = self.as_caller("grafana")
-        return done.stdout + done.stderr
+        return done.stdout.replace("database_id", "databaseId") + done.stderr
 
     def retire(self, host):
         self.server.transport = self.as_caller(token=self.token("chief"))
