@@ -12,11 +12,13 @@
 #include "server/program/serve_command.h"
 
 int main(int argc, char** argv) {
+  mxtally::HoldSighup();
   const std::vector<std::string> words(argv + 1, argv + argc);
   mxtally::CommandLine command = mxtally::ParseCommandLine(words, environ, std::cout, std::cerr);
   if (const auto* serve = std::get_if<mxtally::ServeOptions>(&command)) {
     return mxtally::Serve(*serve, words, environ);
   }
+  mxtally::ReleaseSighup();
   if (const auto* audit = std::get_if<mxtally::AuditOptions>(&command)) {
     return mxtally::Audit(*audit, std::cout, std::cerr);
   }

@@ -137,4 +137,17 @@ absl::StatusOr<std::vector<PeerKey>> ReadPeerKeyFile(const std::string& path) {
   return ParsePeerKeys(path, *text);
 }
 
+absl::Status CheckReplacement(const std::vector<PeerKey>& before,
+                              const std::vector<PeerKey>& after) {
+  for (const PeerKey& key : before) {
+    for (const PeerKey& other : after) {
+      if (key.epoch != other.epoch || key.secret == other.secret) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("peer keys: expected the key of epoch ", key.epoch,
+                       " as it was, found another; give a new key a new name"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace mxtally

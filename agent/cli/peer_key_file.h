@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/session/peer_mask.h"
 
@@ -26,6 +27,13 @@ namespace mxtally {
 //   FAILED_PRECONDITION            it is no file, or others may read it or change it
 //   INVALID_ARGUMENT               names file and line, what was expected and found
 absl::StatusOr<std::vector<PeerKey>> ReadPeerKeyFile(const std::string& path);
+
+// Whether `after` may take the place of `before` while the agent runs: peers that
+// were sent by an epoch must not be sent by another key of the same epoch, which
+// would be another record of the same session.
+//   FAILED_PRECONDITION   names the epoch
+absl::Status CheckReplacement(const std::vector<PeerKey>& before,
+                              const std::vector<PeerKey>& after);
 
 // Reads the content of file `path`.  No message holds a key.
 absl::StatusOr<std::vector<PeerKey>> ParsePeerKeys(const std::string& path,

@@ -18,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "agent/checkpoint/checkpoint_file.h"
 #include "agent/cli/log_output.h"
+#include "agent/cli/peer_key_file.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/test_kill.h"
 #include "agent/postconf/postconf_watch.h"
@@ -133,8 +134,19 @@ absl::Status Drive(Delivery& delivery, Mailbox& mailbox, FileWatcher& watcher,
   }
 }
 
+// A mask that can be replaced, while no log is open.  One thread only.
+class CurrentMask final : public PeerMask {
+ public:
+  void Replace(std::shared_ptr<PeerMask> mask) { mask_ = std::move(mask); }
+  void Apply(v1::SessionRecord& record) override { mask_->Apply(record); }
+
+ private:
+  // Shared, because the function that replaces it must be copyable.
+  std::shared_ptr<PeerMask> mask_;
+};
+
 // What SIGHUP changes; certificates are watched anyway.  Everything else needs a restart.
-constexpr const char* kReloadable[] = {"exclude-peer", "log-level"};
+constexpr const char* kReloadable[] = {"exclude-peer", "log-level", "peer-key-file"};
 
 // The options after a reload that was asked for; nullopt, told in the log, where
 // anything is wrong.
@@ -161,6 +173,16 @@ std::optional<RunOptions> ReadAgain(const RunOptions& before, const std::vector<
   return std::move(*after);
 }
 
+// The mask of the options after a reload; what is wrong with them, if anything is.
+absl::StatusOr<std::shared_ptr<PeerMask>> MaskWithNewKeys(const std::vector<PeerKey>& before,
+                                                          const RunOptions& after) {
+  if (absl::Status s = CheckReplacement(before, after.peer_keys); !s.ok()) return s;
+  absl::StatusOr<std::unique_ptr<PeerMask>> mask =
+      PeerMask::Create(after.peer_detail, after.peer_keys);
+  if (!mask.ok()) return mask.status();
+  return std::shared_ptr<PeerMask>(*std::move(mask));
+}
+
 }  // namespace
 
 int Run(const RunOptions& options, const std::vector<std::string>& words,
@@ -182,11 +204,12 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
   absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options.logs);
   if (!logs.ok()) return fail(logs.status(), kBadUsage);
 
-  std::unique_ptr<PeerMask> mask;
-  if (options.peer_detail != v1::PEER_DETAIL_UNSPECIFIED) {
+  CurrentMask mask;
+  const bool masks = options.peer_detail != v1::PEER_DETAIL_UNSPECIFIED;
+  if (masks) {
     auto created = PeerMask::Create(options.peer_detail, options.peer_keys);
     if (!created.ok()) return fail(created.status(), kFailure);
-    mask = *std::move(created);
+    mask.Replace(*std::move(created));
   }
 
   absl::StatusOr<std::unique_ptr<CheckpointFile>> file =
@@ -238,9 +261,10 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
   ServiceStatus service_status(manager, options.server, state);
   // Changed only while no log is open.
   PeerClassifier peers = options.peers;
+  std::vector<PeerKey> peer_keys = options.peer_keys;
   const PostconfWatch postconf({});
-  Delivery delivery(MakeDeliveryOptions(options, peers, mask.get(), postconf), *client, mailbox,
-                    checkpoint, service_status);
+  Delivery delivery(MakeDeliveryOptions(options, peers, masks ? &mask : nullptr, postconf), *client,
+                    mailbox, checkpoint, service_status);
   std::atomic<bool> reload_requested = false;
   std::atomic<bool> stop_requested = false;
   signals.Start([&](int number) {
@@ -257,14 +281,29 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
     if (!reload_requested.exchange(false)) return;
     manager.Reloading();
     if (std::optional<RunOptions> after = ReadAgain(options, words, environment, *logger)) {
-      logger->set_level(spdlog::level::from_str(after->log_level));
-      if (after->peers.list_hash() == peers.list_hash()) {
-        logger->info("reloaded");
+      const bool new_peers = after->peers.list_hash() != peers.list_hash();
+      const bool new_keys =
+          after->peer_detail == options.peer_detail && after->peer_keys != peer_keys;
+      absl::StatusOr<std::shared_ptr<PeerMask>> new_mask = std::shared_ptr<PeerMask>();
+      if (new_keys) new_mask = MaskWithNewKeys(peer_keys, *after);
+      if (!new_mask.ok()) {
+        logger->error("not reloaded: {}", std::string(new_mask.status().message()));
       } else {
+        logger->set_level(spdlog::level::from_str(after->log_level));
+        if (!new_peers && !new_keys) logger->info("reloaded");
+      }
+      if (new_mask.ok() && (new_peers || new_keys)) {
         // Told when it is so: what is on its way is acknowledged first.
-        delivery.Reload([&peers, logger, list = std::move(after->peers)] {
-          peers = list;
-          logger->info("reloaded, excluded peers too");
+        delivery.Reload([&, new_peers, new_keys, next = *std::move(new_mask),
+                         options_after = *std::move(after)] {
+          peers = options_after.peers;
+          if (new_keys) {
+            peer_keys = options_after.peer_keys;
+            mask.Replace(next);
+          }
+          logger->info("reloaded, {} too", !new_keys    ? "excluded peers"
+                                           : !new_peers ? "keys for peers"
+                                                        : "excluded peers and keys for peers");
         });
       }
     }

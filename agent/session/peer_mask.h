@@ -23,6 +23,8 @@ struct PeerKey {
   std::string epoch;  // Goes in front of every value made with this key.
   absl::Time start;
   std::string secret;
+
+  bool operator==(const PeerKey&) const = default;
 };
 
 // Sets in records what v1::PeerDetail says of one choice.  One thread only.

@@ -54,6 +54,13 @@ class Signals {
   sigset_t set_;
 };
 
+void MaskSighup(int how) {
+  sigset_t hangup;
+  sigemptyset(&hangup);
+  sigaddset(&hangup, SIGHUP);
+  pthread_sigmask(how, &hangup, nullptr);
+}
+
 std::shared_ptr<spdlog::logger> CreateLogger() {
   auto log = std::make_shared<spdlog::logger>("mxtally-server",
                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -101,6 +108,9 @@ std::string StatusText(const Server& server) {
 }
 
 }  // namespace
+
+void HoldSighup() { MaskSighup(SIG_BLOCK); }
+void ReleaseSighup() { MaskSighup(SIG_UNBLOCK); }
 
 int Serve(const ServeOptions& given, const std::vector<std::string>& words,
           char* const* environment) {

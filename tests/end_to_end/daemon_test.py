@@ -1,6 +1,9 @@
 """Life with the daemons: what an operator does with them and sees of them."""
 
+import contextlib
+import errno
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -208,6 +211,54 @@ class DaemonTest(harness.EndToEndTest):
         excluded = 3
         self.wait_until(lambda: classes() == [maillog.EXTERNAL, excluded], "an excluded session")
         self.assertEqual(database.exceptions(server.database), {})
+
+    @contextlib.contextmanager
+    def write_when_read(self, fifo, text):
+        """Writes to a FIFO once somebody reads it, and lets them read it to its end."""
+        writer = self.wait_until(lambda: self.open_for_writing(fifo), f"a reader of {fifo}")
+        with os.fdopen(writer, "w") as file:
+            yield
+            file.write(text)
+
+    @staticmethod
+    def open_for_writing(fifo):
+        try:
+            writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return None
+            raise
+        os.set_blocking(writer, True)
+        return writer
+
+    def test_sighup_before_a_daemon_is_ready_is_taken_when_it_is(self):
+        log = self.write_log()
+        port = 1  # Nobody listens there.
+        for program, config, ready in (
+                (harness.server_binary(), self.server_config(), "ready: gRPC on"),
+                (harness.agent_binary(), self.agent_config(port, log), "for host mx1, 1 logs")):
+            text = config.read_text()
+            fifo = self.dir / f"{config.name}.fifo"
+            os.mkfifo(fifo)
+            daemon = self.start_configured(program, fifo)
+            # It stands before the first line of its configuration.
+            with self.write_when_read(fifo, text):
+                daemon.send_signal(signal.SIGHUP)
+            daemon.wait_for_line(ready)
+            # And now it reads it once more.
+            with self.write_when_read(fifo, f'{text}\nlog-level = "debug"\n'):
+                pass
+            daemon.wait_for_line("reloaded")
+            self.assertEqual(daemon.terminate(), 0)
+
+    def test_sighup_ends_commands_that_are_no_daemons(self):
+        """As it does when somebody closes the terminal."""
+        fifo = self.dir / "log.fifo"
+        os.mkfifo(fifo)
+        scan = self.start_process("scan", [harness.agent_binary(), "scan", fifo])
+        with self.write_when_read(fifo, ""):
+            scan.send_signal(signal.SIGHUP)
+            self.assertEqual(scan.wait(), -signal.SIGHUP)
 
     def test_sighup_with_a_broken_file_changes_nothing_and_says_why(self):
         server = self.start_configured(harness.server_binary(), self.server_config())

@@ -8,6 +8,7 @@ may tell too; "zznever" is in texts that are never told.
 import gzip
 import hashlib
 import hmac
+import signal
 import stat
 
 import database
@@ -281,6 +282,35 @@ class PeerDetailTest(harness.EndToEndTest):
             self.assertEqual(peers["postfix/smtpd[302]"], third)
             self.assertEqual(peers["postfix/smtpd[303]"], third)
             self.assertEqual(peers["postfix/smtpd[304]"], fourth)
+
+    def test_sighup_brings_the_key_of_a_coming_epoch(self):
+        """A fleet's keys are rotated without a restart."""
+        agent = self.start_agent(self.server, "mx1", self.log, options=(
+            "--peer-detail", "hmac", "--peer-key-file", self.key_file))
+        agent.process.wait_for_line("all up to the end is delivered")
+        key = b"\x55" * 32
+        new_keys = f"{KEYS}2027q1 2027-01-01 {key.hex()}\n"
+        self.write_keys(new_keys)
+        agent.process.send_signal(signal.SIGHUP)
+        agent.process.wait_for_line("reloaded, keys for peers too")
+        self.write(self.log, session_lines("2026-12-31T23:59:59+00:00", 501)
+                   + session_lines("2027-01-01T00:00:00+00:00", 502))
+        self.wait_until(lambda: "postfix/smtpd[502]" in self.peers(), "the session of the new year")
+        self.assertEqual(self.peers()["postfix/smtpd[501]"][0], hashed("2026q4", KEY4, ADDRESS))
+        self.assertEqual(self.peers()["postfix/smtpd[502]"][0], hashed("2027q1", key, ADDRESS))
+        # What would make two records of one session changes nothing.
+        self.write_keys(new_keys.replace(key.hex(), "66" * 32))
+        agent.process.send_signal(signal.SIGHUP)
+        agent.process.wait_for_line("not reloaded: peer keys: expected the key of epoch 2027q1 as it "
+                                    "was, found another; give a new key a new name")
+        self.write_keys("not a key\n")
+        agent.process.send_signal(signal.SIGHUP)
+        agent.process.wait_for_line(rf"not reloaded: --peer-key-file: {self.key_file}:1: ")
+        self.write(self.log, session_lines("2027-01-01T00:00:09+00:00", 503))
+        self.wait_until(lambda: "postfix/smtpd[503]" in self.peers(), "one more session")
+        self.assertEqual(self.peers()["postfix/smtpd[503]"][0], hashed("2027q1", key, ADDRESS))
+        # A session of November that nobody ended.
+        self.assertEqual(self.exceptions(), {"evicted_sessions": 1})
 
     def test_key_file_that_others_can_read_is_refused(self):
         self.key_file.chmod(0o644)

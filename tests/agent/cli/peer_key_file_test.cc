@@ -125,5 +125,20 @@ TEST_F(PeerKeyFileTest, IsRefusedWhenItIsLong) {
   EXPECT_THAT(Error(), HasSubstr("found none"));
 }
 
+TEST(CheckReplacement, EpochsComeAndGoAndKeepTheirKeys) {
+  const PeerKey third = {.epoch = "2026q3", .start = absl::FromUnixSeconds(3), .secret = "a"};
+  const PeerKey fourth = {.epoch = "2026q4", .start = absl::FromUnixSeconds(4), .secret = "b"};
+  PeerKey other = third;
+  other.secret = "c";
+  EXPECT_TRUE(CheckReplacement({third}, {third, fourth}).ok());
+  EXPECT_TRUE(CheckReplacement({third, fourth}, {fourth}).ok());
+  EXPECT_TRUE(CheckReplacement({}, {third}).ok());
+  const absl::Status status = CheckReplacement({third, fourth}, {other, fourth});
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_EQ(status.message(),
+            "peer keys: expected the key of epoch 2026q3 as it was, found another; give a new key "
+            "a new name");
+}
+
 }  // namespace
 }  // namespace mxtally
