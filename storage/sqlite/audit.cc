@@ -59,6 +59,10 @@ class Audit {
     One("SELECT count(*) FROM database_identity HAVING count(*) <> 1",
         "database_identity: expected 1 row, found ");
     for (const Reference& reference : kReferences) References(reference);
+    One("SELECT count(*) FROM log l WHERE l.collector_host_id IS NOT NULL AND NOT EXISTS (SELECT 1 "
+        "FROM log own WHERE own.host_id = l.collector_host_id AND own.log_id = "
+        "l.collector_log_id) HAVING count(*) > 0",
+        "log: rows that name a collector's log which is not there: ");
     One("SELECT count(*) FROM coverage WHERE end_ns < start_ns HAVING count(*) > 0",
         "coverage: intervals that end before they start: ");
     One("SELECT count(*) FROM (SELECT start_ns, lag(end_ns) OVER (PARTITION BY host_id, log_id "

@@ -14,7 +14,6 @@ namespace mxtally {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 class HostsReaderTest : public PipelineTest {
  protected:

@@ -129,6 +129,8 @@ TEST_F(AuditTest, EveryKindOfWrongRowIsFound) {
            Case{"DELETE FROM log WHERE host_id = 1",
                 "coverage: (host_id, log_id) names rows that log does not have: 1, the first is "
                 "(1, 1)"},
+           Case{"UPDATE log SET collector_host_id = 4711, collector_log_id = 1",
+                "log: rows that name a collector's log which is not there: 2"},
            Case{"UPDATE label_set SET narrow_id = 4711", "label_set: (narrow_id) names rows"},
            Case{"INSERT INTO coverage SELECT host_id, log_id, start_ns - 1, end_ns FROM coverage",
                 "coverage: intervals that overlap the one before: 2"},
