@@ -147,7 +147,7 @@ absl::StatusOr<std::unique_ptr<CompressedReader>> CompressedReader::Open(int fd,
         absl::StrCat("unsupported compression (", std::string(CompressionOf(head)), ")"));
   }
   if (WindowBytes(*compression->filter, head) > kWindowBytesMax) {
-    return absl::ResourceExhaustedError(
+    return absl::UnimplementedError(
         absl::StrCat("needs a window of more than ", kWindowBytesMax >> 20, " MiB to be unpacked"));
   }
   const absl::StatusOr<const LibArchive*> library = LoadLibArchive();
@@ -204,7 +204,7 @@ absl::StatusOr<int64_t> CompressedReader::Read(absl::Span<char> space) {
     content_bytes_ += static_cast<int64_t>(size);
     if (content_bytes_ > kExpansionFreeBytes &&
         content_bytes_ / kExpansionMax > compressed_bytes()) {
-      return absl::ResourceExhaustedError(
+      return absl::DataLossError(
           absl::StrCat("expands more than ", kExpansionMax, "-fold, as no log does"));
     }
     block_ = {static_cast<const char*>(bytes), size};

@@ -48,9 +48,8 @@ class CompressedReader {
   // `head` was read from `fd` already and is before what `fd` yields; at least
   // kCompressionHeadBytes unless the file is shorter.  `fd`, which may be a pipe,
   // must outlive the reader.
-  //   UNIMPLEMENTED        another compression, or none
+  //   UNIMPLEMENTED        another compression, or none, or too large a window
   //   FAILED_PRECONDITION  libarchive is not installed
-  //   RESOURCE_EXHAUSTED   the window is too large
   static absl::StatusOr<std::unique_ptr<CompressedReader>> Open(int fd, std::string_view head);
   ~CompressedReader();
 
@@ -59,10 +58,10 @@ class CompressedReader {
 
   // Puts decompressed bytes into `space`, which is not empty.  Returns how
   // many; 0 at the end.
-  //   DATA_LOSS           damaged or truncated; what came before is good, but
-  //                       up to 128 KiB of good bytes right before the damage are lost
-  //   RESOURCE_EXHAUSTED  it expands more than a log does
-  //   UNAVAILABLE         `fd` cannot be read
+  //   DATA_LOSS    damaged or truncated, or expands more than a log does; what came
+  //                before is good, but up to 128 KiB of good bytes right before the
+  //                damage are lost
+  //   UNAVAILABLE  `fd` cannot be read
   absl::StatusOr<int64_t> Read(absl::Span<char> space);
 
   // Compressed bytes used so far, `head` included.
