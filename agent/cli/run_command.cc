@@ -9,7 +9,6 @@
 #include <memory>
 #include <optional>
 #include <sstream>
-#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -22,7 +21,6 @@
 #include "agent/cli/peer_key_file.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/test_kill.h"
-#include "agent/parser/framer.h"
 #include "agent/postconf/postconf_watch.h"
 #include "agent/run/delivery.h"
 #include "agent/run/run_state_keeper.h"
@@ -53,15 +51,10 @@ constexpr absl::Duration kSnapshotInterval = absl::Seconds(5);
 constexpr int kMmapBytes = 128 * 1024;
 
 absl::StatusOr<std::vector<LogFollowerOptions>> LogsToFollow(
-    const std::vector<std::string>& patterns, absl::TimeZone time_zone) {
+    const std::vector<std::string>& patterns) {
   absl::StatusOr<std::vector<LogFollowerOptions>> logs = FindLogs(patterns);
   if (!logs.ok()) return logs;
-  for (LogFollowerOptions& log : *logs) {
-    log.chunk_bytes = kChunkBytes;
-    log.time_of_line = [time_zone](std::string_view line, absl::Time reference) {
-      return Framer({.time_zone = time_zone, .reference_time = reference}).PeekTime(line);
-    };
-  }
+  for (LogFollowerOptions& log : *logs) log.chunk_bytes = kChunkBytes;
   return logs;
 }
 
@@ -82,9 +75,7 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassif
   delivery.logs.pipeline.once = options.once;
   delivery.mta_config = [&postconf] { return postconf.config(); };
   delivery.window_bytes_max = kWindowBytesMax;
-  delivery.logs.find = [patterns = options.logs, time_zone = options.time_zone] {
-    return LogsToFollow(patterns, time_zone);
-  };
+  delivery.logs.find = [patterns = options.logs] { return LogsToFollow(patterns); };
   delivery.logs.pipeline.assembler.host = options.host;
   delivery.logs.pipeline.assembler.peers = &peers;
   if (options.hosts_from_log) {
@@ -210,8 +201,7 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
 
   absl::StatusOr<std::function<void()>> kill = TestKillFromEnvironment();
   if (!kill.ok()) return fail(kill.status(), kBadUsage);
-  absl::StatusOr<std::vector<LogFollowerOptions>> logs =
-      LogsToFollow(options.logs, options.time_zone);
+  absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options.logs);
   if (!logs.ok()) return fail(logs.status(), kBadUsage);
 
   CurrentMask mask;

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "agent/uplink/mutex.h"
 #include "mxtally/v1/ingest.pb.h"
+#include "proto/mutex/mutex.h"
 
 namespace mxtally {
 

@@ -191,12 +191,12 @@ absl::Status Authority::CheckCollected(const Caller& caller, absl::string_view m
 
 void Authority::Replace(AccessList list) {
   auto next = std::make_shared<const AccessList>(std::move(list));
-  auth::MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
   list_.swap(next);
 }
 
 std::shared_ptr<const AccessList> Authority::list() const {
-  auth::MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
   return list_;
 }
 

@@ -19,9 +19,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "proto/mutex/mutex.h"
 #include "server/auth/access_list.h"
 #include "server/auth/host_patterns.h"
-#include "server/auth/mutex.h"
 #include "server/auth/observer.h"
 #include "server/auth/roles.h"
 
@@ -100,7 +100,7 @@ class Authority {
   AuthObserver& observer_;
   const std::function<absl::Time()> now_;
 
-  mutable auth::Mutex mutex_;
+  mutable Mutex mutex_;
   // Shared with the calls that are looking at it.
   std::shared_ptr<const AccessList> list_ ABSL_GUARDED_BY(mutex_);
 };

@@ -4,11 +4,6 @@
 #include <utility>
 
 namespace mxtally {
-namespace {
-
-using auth::MutexLock;
-
-}  // namespace
 
 std::shared_ptr<const Credentials> CurrentCredentials::get() const {
   MutexLock lock(mutex_);

@@ -18,10 +18,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "proto/mutex/mutex.h"
 #include "proto/tls/credential_files.h"
 #include "server/auth/access_list.h"
 #include "server/auth/authority.h"
-#include "server/auth/mutex.h"
 #include "server/auth/observer.h"
 
 namespace mxtally {
@@ -34,7 +34,7 @@ class CurrentCredentials {
   void set(std::shared_ptr<const Credentials> next);
 
  private:
-  mutable auth::Mutex mutex_;
+  mutable Mutex mutex_;
   std::shared_ptr<const Credentials> credentials_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -81,13 +81,13 @@ class CredentialWatch {
   AuthObserver& observer_;
 
   // Held while files are read, so that an older state never replaces a newer one.
-  auth::Mutex reading_;
+  Mutex reading_;
   std::optional<AccessList> list_ ABSL_GUARDED_BY(reading_);
   std::string last_trouble_ ABSL_GUARDED_BY(reading_);
 
   const std::shared_ptr<CurrentCredentials> current_ = std::make_shared<CurrentCredentials>();
 
-  auth::Mutex mutex_;
+  Mutex mutex_;
   std::condition_variable_any changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 

@@ -1,5 +1,6 @@
 #include "server/auth/grpc_log.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
 #include <mutex>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace mxtally {
@@ -30,6 +32,14 @@ void Take(gpr_log_func_args* line) {
   }
 }
 
+// A message whose text is not UTF-8 is a line for each field, which any client
+// could flood the log with.
+void TakeOfProtobuf(google::protobuf::LogLevel /*level*/, const char* /*file*/, int /*line*/,
+                    const std::string& text) {
+  std::shared_lock lock(mutex);
+  if (current != nullptr) current->OnGrpcTrouble(absl::StrCat("protobuf: ", text));
+}
+
 }  // namespace
 
 GrpcLog::GrpcLog(AuthObserver& observer) : observer_(observer) {
@@ -38,6 +48,7 @@ GrpcLog::GrpcLog(AuthObserver& observer) : observer_(observer) {
     current = &observer;
   }
   gpr_set_log_function(Take);
+  google::protobuf::SetLogHandler(TakeOfProtobuf);
 }
 
 GrpcLog::~GrpcLog() {

@@ -1,5 +1,5 @@
-// gRPC's own log lines, which would otherwise go to standard error as often as
-// anybody wants: a handshake that fails is a line.
+// The log lines of gRPC and protobuf themselves, which would otherwise go to
+// standard error as often as anybody wants: a handshake that fails is a line.
 
 #ifndef MXTALLY_SERVER_AUTH_GRPC_LOG_H_
 #define MXTALLY_SERVER_AUTH_GRPC_LOG_H_
@@ -8,7 +8,7 @@
 
 namespace mxtally {
 
-// While it lives, lines of gRPC in this process go to `observer`, which must
+// While it lives, such lines in this process go to `observer`, which must
 // outlive it.  One at a time: of several the newest gets all.
 class GrpcLog {
  public:

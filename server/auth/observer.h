@@ -42,7 +42,7 @@ class AuthObserver {
   // `why` is in gRPC's words.
   virtual void OnHandshakeFailed(const std::string& /*why*/) {}
 
-  // Anything else that gRPC logs as an error.
+  // Anything else that gRPC, or protobuf, logs as an error.
   virtual void OnGrpcTrouble(const std::string& /*what*/) {}
 
   // A watched file was replaced and is used from now on (OK), or cannot be used;

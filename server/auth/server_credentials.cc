@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/auth/mutex.h"
+#include "proto/mutex/mutex.h"
 
 namespace mxtally {
 namespace {
@@ -42,7 +42,7 @@ class State {
 
   grpc_ssl_certificate_config_reload_status Fetch(grpc_ssl_server_certificate_config** config) {
     std::shared_ptr<const Credentials> newest = current_->get();
-    auth::MutexLock lock(mutex_);
+    MutexLock lock(mutex_);
     if (newest == given_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair = {.private_key = newest->key_pem.c_str(),
                                              .cert_chain = newest->certificate_pem.c_str()};
@@ -55,7 +55,7 @@ class State {
   Authority& authority_;  // For calls, which end before the server does.
   const std::shared_ptr<const CurrentCredentials> current_;
 
-  auth::Mutex mutex_;
+  Mutex mutex_;
   std::shared_ptr<const Credentials> given_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -8,8 +8,6 @@
 namespace mxtally {
 namespace {
 
-using ingest::MutexLock;
-
 // Adds what `count` takes at the average of `per_second`.
 void Add(absl::Time& until, absl::Time now, int64_t count, int64_t per_second) {
   if (per_second > 0) until = std::max(until, now) + absl::Seconds(count) / per_second;

@@ -14,7 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "server/ingest/mutex.h"
+#include "proto/mutex/mutex.h"
 
 namespace mxtally {
 
@@ -84,7 +84,7 @@ class AgentQuotas {
 
   const AgentQuotaOptions options_;
 
-  ingest::Mutex mutex_;
+  Mutex mutex_;
   absl::flat_hash_map<std::string, Agent> agents_ ABSL_GUARDED_BY(mutex_);
   size_t forget_at_ ABSL_GUARDED_BY(mutex_) = 1024;
 };

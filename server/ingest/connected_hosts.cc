@@ -6,8 +6,6 @@
 
 namespace mxtally {
 
-using ingest::MutexLock;
-
 ConnectedHosts::Added ConnectedHosts::Add(const std::string& host, Stream stream) {
   MutexLock lock(mutex_);
   Host& known = hosts_[host];

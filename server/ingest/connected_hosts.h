@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "server/ingest/mutex.h"
+#include "proto/mutex/mutex.h"
 
 namespace mxtally {
 
@@ -52,7 +52,7 @@ class ConnectedHosts {
     Stream newest;
   };
 
-  mutable ingest::Mutex mutex_;
+  mutable Mutex mutex_;
   int64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, Host> hosts_ ABSL_GUARDED_BY(mutex_);
 };

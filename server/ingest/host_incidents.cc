@@ -2,8 +2,6 @@
 
 namespace mxtally {
 
-using ingest::MutexLock;
-
 void HostIncidents::Note(HostIncident incident, const std::string& host,
                          const std::string& detail) {
   const absl::Time now = now_();

@@ -14,7 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "server/ingest/mutex.h"
+#include "proto/mutex/mutex.h"
 
 namespace mxtally {
 
@@ -50,7 +50,7 @@ class HostIncidents {
   const std::function<absl::Time()> now_;
   const size_t hosts_max_;
 
-  mutable ingest::Mutex mutex_;
+  mutable Mutex mutex_;
   absl::flat_hash_map<Key, Seen> seen_ ABSL_GUARDED_BY(mutex_);
 };
 

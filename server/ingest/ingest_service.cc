@@ -11,8 +11,6 @@
 namespace mxtally {
 namespace {
 
-using ingest::MutexLock;
-
 constexpr absl::Duration kFailureShown = absl::Seconds(30);
 
 }  // namespace

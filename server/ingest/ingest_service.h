@@ -15,12 +15,12 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "mxtally/v1/ingest.grpc.pb.h"
+#include "proto/mutex/mutex.h"
 #include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
 #include "server/ingest/host_incidents.h"
 #include "server/ingest/ingest_options.h"
 #include "server/ingest/ingest_stream.h"
-#include "server/ingest/mutex.h"
 #include "server/ingest/observer.h"
 #include "server/ingest/writer.h"
 #include "storage/store.h"
@@ -65,7 +65,7 @@ class IngestService final
   Writer writer_;
   IngestShared shared_;
 
-  mutable ingest::Mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable_any stream_ended_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   // Shared with the writer, which may hold work of a stream that has ended.

@@ -17,8 +17,6 @@
 namespace mxtally {
 namespace {
 
-using ingest::MutexLock;
-
 // Rejections go out in pieces that every client takes, and a stream whose
 // client does not read them stops reading too.
 constexpr size_t kRejectedPerResponse = 1000;

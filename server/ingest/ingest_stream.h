@@ -38,11 +38,11 @@
 #include "absl/time/time.h"
 #include "google/protobuf/arena.h"
 #include "mxtally/v1/ingest.pb.h"
+#include "proto/mutex/mutex.h"
 #include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
 #include "server/ingest/host_incidents.h"
 #include "server/ingest/ingest_options.h"
-#include "server/ingest/mutex.h"
 #include "server/ingest/observer.h"
 #include "server/ingest/writer.h"
 
@@ -173,7 +173,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // Hosts of which parts came on this stream.
   absl::flat_hash_set<std::string> collected_;
 
-  ingest::Mutex mutex_;
+  Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kHello;
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;

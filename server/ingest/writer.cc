@@ -9,8 +9,6 @@
 namespace mxtally {
 namespace {
 
-using ingest::MutexLock;
-
 // Life signs of so many hosts are written at once, due or not.
 constexpr size_t kSightingsMax = 10'000;
 

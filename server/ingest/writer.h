@@ -34,8 +34,8 @@
 #include "absl/time/time.h"
 #include "google/protobuf/arena.h"
 #include "mxtally/v1/ingest.pb.h"
+#include "proto/mutex/mutex.h"
 #include "server/ingest/host_incidents.h"
-#include "server/ingest/mutex.h"
 #include "server/ingest/observer.h"
 #include "storage/store.h"
 
@@ -183,7 +183,7 @@ class Writer {
   HostIncidents& incidents_;
   const WriterOptions options_;
 
-  mutable ingest::Mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   int64_t queue_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

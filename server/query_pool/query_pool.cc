@@ -9,8 +9,6 @@
 namespace mxtally {
 namespace {
 
-using query_pool::MutexLock;
-
 // Says why the query of this call must stop, if it must.  `context` must be
 // that of a call that is not finished.
 QueryGuard GuardOf(const grpc::CallbackServerContext* context, absl::Duration time_max) {

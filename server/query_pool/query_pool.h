@@ -16,7 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/query_pool/mutex.h"
+#include "proto/mutex/mutex.h"
 #include "storage/store.h"
 
 namespace mxtally {
@@ -58,7 +58,7 @@ class QueryPool {
 
   const QueryPoolOptions options_;
 
-  query_pool::Mutex mutex_;
+  Mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<Job> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "proto/mutex/mutex.h"
 #include "storage/sqlite/connection.h"
-#include "storage/sqlite/mutex.h"
 #include "storage/store.h"
 
 namespace mxtally::sqlite {

@@ -1,13 +1,14 @@
-// std::mutex with Clang's thread annotations.
+// std::mutex with Clang's thread annotations.  Not absl::Mutex: the packaged one
+// is not instrumented, so the thread sanitizer misreads it.
 
-#ifndef MXTALLY_SERVER_INGEST_MUTEX_H_
-#define MXTALLY_SERVER_INGEST_MUTEX_H_
+#ifndef MXTALLY_PROTO_MUTEX_MUTEX_H_
+#define MXTALLY_PROTO_MUTEX_MUTEX_H_
 
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
 
-namespace mxtally::ingest {
+namespace mxtally {
 
 class ABSL_LOCKABLE Mutex {
  public:
@@ -32,6 +33,6 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-}  // namespace mxtally::ingest
+}  // namespace mxtally
 
-#endif  // MXTALLY_SERVER_INGEST_MUTEX_H_
+#endif  // MXTALLY_PROTO_MUTEX_MUTEX_H_
