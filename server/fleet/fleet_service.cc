@@ -62,7 +62,7 @@ void FleetService::AddStreams(v1::Host& host) const {
 absl::StatusOr<v1::RetireHostResponse> FleetService::Retire(
     const v1::RetireHostRequest& request) const {
   const std::string host = absl::AsciiStrToLower(request.host());
-  if (host.empty()) return absl::InvalidArgumentError("host: expected the name of a host");
+  if (host.empty()) return NoHostNamed();
   const absl::Time now = options_.now();
   absl::Time time = now;
   if (request.has_retired_time()) {
@@ -83,6 +83,10 @@ absl::StatusOr<v1::RetireHostResponse> FleetService::Retire(
         absl::StrCat("the agent of host ", host, " is connected: stop it first"));
   }
   const absl::StatusOr<absl::Time> retired = options_.retire(host, time);
+  if (absl::IsNotFound(retired.status())) return UnknownHost(host);
+  if (absl::IsInvalidArgument(retired.status())) {
+    return absl::InvalidArgumentError(absl::StrCat("retired_time: ", retired.status().message()));
+  }
   if (!retired.ok()) return retired.status();
   v1::RetireHostResponse response;
   const int64_t seconds = absl::ToUnixSeconds(*retired);

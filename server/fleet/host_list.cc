@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/completeness/completeness.h"
 #include "server/completeness/findings.h"
+#include "server/grpc_status/quoted.h"
 
 namespace mxtally {
 namespace {
@@ -171,6 +172,15 @@ void AddIntervals(const HostCoverage& coverage, v1::GetHostResponse& response) {
 
 }  // namespace
 
+absl::Status NoHostNamed() {
+  return absl::InvalidArgumentError("host: expected the name of a host, found none");
+}
+
+absl::Status UnknownHost(const std::string& name) {
+  return absl::NotFoundError(
+      absl::StrCat("host: expected one that is known, found ", Quoted(name)));
+}
+
 absl::StatusOr<v1::ListHostsResponse> AnswerListHosts(const Store& store,
                                                       const v1::ListHostsRequest& request,
                                                       absl::Time now, const IsConnected& connected,
@@ -203,10 +213,10 @@ absl::StatusOr<v1::GetHostResponse> AnswerGetHost(const Store& store,
                                                   const IsConnected& connected,
                                                   const QueryGuard& guard) {
   const std::string name = absl::AsciiStrToLower(request.host());
-  if (name.empty()) return absl::InvalidArgumentError("host: expected the name of a host");
+  if (name.empty()) return NoHostNamed();
   absl::StatusOr<std::vector<v1::Host>> hosts = DescribeHosts(store, {name}, now, connected, guard);
   if (!hosts.ok()) return hosts.status();
-  if (hosts->empty()) return absl::NotFoundError(absl::StrCat("no host is named ", name));
+  if (hosts->empty()) return UnknownHost(name);
   absl::StatusOr<std::vector<HostCoverage>> coverage =
       store.QueryCoverage({name}, absl::UnixEpoch(), now + kFarAhead, guard);
   if (!coverage.ok()) return coverage.status();

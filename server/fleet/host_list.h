@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "mxtally/v1/fleet.pb.h"
@@ -34,6 +35,10 @@ absl::StatusOr<v1::GetHostResponse> AnswerGetHost(const Store& store,
                                                   const v1::GetHostRequest& request, absl::Time now,
                                                   const IsConnected& connected,
                                                   const QueryGuard& guard);
+
+// Of a request that names no host, or one that there is not.
+absl::Status NoHostNamed();
+absl::Status UnknownHost(const std::string& name);
 
 }  // namespace mxtally
 

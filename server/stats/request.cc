@@ -11,7 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "server/stats/quoted.h"
+#include "server/grpc_status/quoted.h"
 #include "server/stats/time_window.h"
 
 namespace mxtally {

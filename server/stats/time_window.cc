@@ -10,7 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/stats/quoted.h"
+#include "server/grpc_status/quoted.h"
 
 namespace mxtally {
 namespace {

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/civil_time.h"
-#include "server/stats/quoted.h"
+#include "server/grpc_status/quoted.h"
 
 namespace mxtally {
 namespace {

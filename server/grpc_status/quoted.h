@@ -1,7 +1,7 @@
 // Text of a request, as error messages show it.
 
-#ifndef MXTALLY_SERVER_STATS_QUOTED_H_
-#define MXTALLY_SERVER_STATS_QUOTED_H_
+#ifndef MXTALLY_SERVER_GRPC_STATUS_QUOTED_H_
+#define MXTALLY_SERVER_GRPC_STATUS_QUOTED_H_
 
 #include <string>
 
@@ -20,4 +20,4 @@ inline std::string Quoted(absl::string_view text) {
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_SERVER_STATS_QUOTED_H_
+#endif  // MXTALLY_SERVER_GRPC_STATUS_QUOTED_H_
