@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 import harness
 
@@ -22,6 +23,28 @@ class TlsFleetTest(harness.EndToEndTest):
     def certs(self, *words, pki=None, days=None):
         environment = dict(os.environ, **({"DAYS": str(days)} if days is not None else {}))
         self.run_program([CERTS, pki or self.pki, *words], env=environment)
+
+    def certificate_of_tomorrow(self, name, usage, san):
+        """Replaces NAME.pem and its key by such as become valid in a day."""
+        ca = self.dir / "openssl-ca"
+        ca.mkdir(exist_ok=True)
+        (ca / "index.txt").write_text("")
+        (ca / "openssl.cnf").write_text(
+            f"[ca]\ndatabase = {ca}/index.txt\nrand_serial = yes\ndefault_md = sha256\npolicy = any\n"
+            f"[any]\ncommonName = supplied\n"
+            f"[extensions]\nextendedKeyUsage = {usage}\nsubjectAltName = {san}\n")
+        start = time.time() + 86400
+        dates = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(start + days * 86400)) for days in (0, 90)]
+        key, request, certificate = ca / "key", ca / "csr", ca / "pem"
+        self.run_program(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                          "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj", f"/CN={name}",
+                          "-out", request])
+        self.run_program(["openssl", "ca", "-batch", "-notext", "-config", ca / "openssl.cnf",
+                          "-name", "ca", "-extensions", "extensions", "-cert", self.pki / "ca.pem",
+                          "-keyfile", self.pki / "ca.key", "-startdate", dates[0], "-enddate", dates[1],
+                          "-outdir", ca, "-in", request, "-out", certificate])
+        key.replace(self.pki / f"{name}.key")
+        certificate.replace(self.pki / f"{name}.pem")
 
     def start_tls_server(self, *options):
         server = self.start_server(

@@ -5,6 +5,7 @@ Certificates come from deploy/certs, the script that operators try TLS with.
 
 import shutil
 import time
+import urllib.error
 
 import database
 import harness
@@ -146,6 +147,45 @@ class TlsTest(tls_fleet.TlsFleetTest):
         self.certs("agent", "mx1")
         agent.process.wait_for_line("the certificate files can be used again")
         agent.process.wait_for_line("all up to the end is delivered")
+        self.assert_counted_once(server)
+
+    def test_a_certificate_that_is_not_valid_yet_is_named_and_gets_nowhere(self):
+        server = self.start_tls_server()
+        self.busy(5)
+        self.finish()
+        self.certificate_of_tomorrow("mx1", "clientAuth", "DNS:mx1")
+        agent = self.start_tls_agent(server, "mx1")
+        agent.process.wait_for_line(
+            r'mx1\.pem: the certificate of "mx1" is not valid before \S+, and now it is ')
+        agent.process.wait_for_line("no connection, UNAVAILABLE")
+        server.process.wait_for_line("TLS: Handshake failed .*certificate verify failed")
+        self.assertEqual(server.hosts(), {})
+        # Nor does it with a client that does not look at its own.
+        failed = "mxtally_server_tls_handshakes_failed_total"
+        before = self.metric(server, failed)
+        self.denied(server, self.as_caller("mx1"), server.address, "list")
+        self.assertGreater(self.metric(server, failed), before)
+        server.transport = self.as_caller("grafana")
+        self.certs("agent", "mx1")
+        agent.process.wait_for_line("all up to the end is delivered")
+        self.assert_counted_once(server)
+
+    def test_a_server_whose_certificate_is_not_valid_yet_is_not_ready_and_not_trusted(self):
+        self.certificate_of_tomorrow("server", "serverAuth", "DNS:localhost,IP:127.0.0.1")
+        server = self.start_tls_server()
+        self.busy(5)
+        self.finish()
+        with self.assertRaises(urllib.error.HTTPError) as answer:
+            server.http("/readyz")
+        self.assertEqual(answer.exception.code, 503)
+        self.assertRegex(answer.exception.read().decode(),
+                         r"server\.pem: is not valid before \S+, and now it is ")
+        agent = self.start_tls_agent(server, "mx1")
+        agent.process.wait_for_line("no connection, UNAVAILABLE.*certificate verify failed")
+        self.certs("server", "localhost", "127.0.0.1")
+        server.process.wait_for_line("certificates and access list were read again")
+        agent.process.wait_for_line("all up to the end is delivered")
+        self.assertEqual(server.http("/readyz"), "ok\n")
         self.assert_counted_once(server)
 
     def test_files_are_replaced_under_an_open_stream(self):
