@@ -48,6 +48,13 @@ constexpr Description kStoreFailures = {
 constexpr Description kQueueBytes = {
     "mxtally_server_ingest_queue_bytes",
     "Bytes of batches that wait for a commit or are in one, in serialized form."};
+constexpr Description kConnections = {
+    "mxtally_server_connections",
+    "Connections to the port of gRPC that are open now, also those without a call."};
+constexpr Description kConnectionsRefused = {
+    "mxtally_server_connections_refused_total",
+    "Connections to the port of gRPC that were closed at once, by `reason`: address, which had as "
+    "many open as it may; descriptors, of which the process had no more."};
 constexpr Description kStreams = {"mxtally_server_ingest_streams", "Streams of agents open now."};
 constexpr Description kStreamsOpened = {"mxtally_server_ingest_streams_opened_total",
                                         "Streams whose agent told its host."};
@@ -138,6 +145,7 @@ struct ServerMetrics::Registered {
         files_unusable(AddGauge(registry, kFilesUnusable)),
         queue_bytes(AddGauge(registry, kQueueBytes)),
         streams(AddGauge(registry, kStreams)),
+        connections(AddGauge(registry, kConnections)),
         commit_seconds(prometheus::BuildHistogram()
                            .Name(kCommitSeconds.name)
                            .Help(kCommitSeconds.help)
@@ -165,6 +173,11 @@ struct ServerMetrics::Registered {
       denied[i] = &denied_family.Add(
           {{"reason", std::string(DenialReasonName(static_cast<DenialReason>(i)))}});
     }
+    Family<Counter>& refused_family = CounterFamily(registry, kConnectionsRefused);
+    for (int i = 0; i < kConnectionRefusalCount; ++i) {
+      refused[i] = &refused_family.Add(
+          {{"reason", std::string(ConnectionRefusalName(static_cast<ConnectionRefusal>(i)))}});
+    }
     Family<Counter>& ended_family = CounterFamily(registry, kStreamsEnded);
     for (int i = 0; i < kStatusCodeCount; ++i) {
       ended[i] =
@@ -184,6 +197,7 @@ struct ServerMetrics::Registered {
   Gauge& files_unusable;
   Gauge& queue_bytes;
   Gauge& streams;
+  Gauge& connections;
   prometheus::Histogram& commit_seconds;
   Counter* inserted;
   Counter* replaced;
@@ -194,6 +208,7 @@ struct ServerMetrics::Registered {
   std::array<Counter*, kRejectKindCount> rejected;
   std::array<Counter*, kQuotaCount> quota_hits;
   std::array<Counter*, kDenialReasonCount> denied;
+  std::array<Counter*, kConnectionRefusalCount> refused;
   std::array<Counter*, kStatusCodeCount> ended;
 };
 
@@ -206,6 +221,7 @@ std::string ServerMetrics::Text(const LiveFigures& live) {
   std::lock_guard lock(text_mutex_);
   registered_->queue_bytes.Set(static_cast<double>(live.queue_bytes));
   registered_->streams.Set(static_cast<double>(live.streams));
+  registered_->connections.Set(static_cast<double>(live.connections));
   // A certificate that there is not has no series, rather than one at 0.
   const std::pair<const Description&, absl::Time> expiries[] = {
       {kCertificateExpiry, live.certificate_expires},
@@ -295,6 +311,11 @@ void ServerMetrics::OnGrpcTrouble(const std::string& what) { next_.OnGrpcTrouble
 void ServerMetrics::OnFilesChanged(const absl::Status& status) {
   registered_->files_unusable.Set(status.ok() ? 0 : 1);
   next_.OnFilesChanged(status);
+}
+
+void ServerMetrics::OnConnectionRefused(const std::string& address, ConnectionRefusal refusal) {
+  registered_->refused.at(static_cast<size_t>(refusal))->Increment();
+  next_.OnConnectionRefused(address, refusal);
 }
 
 }  // namespace mxtally

@@ -20,6 +20,7 @@ namespace mxtally {
 struct LiveFigures {
   int64_t queue_bytes = 0;
   int64_t streams = 0;
+  int64_t connections = 0;
   // When certificates expire; InfiniteFuture: there is none.
   absl::Time certificate_expires = absl::InfiniteFuture();
   absl::Time authorities_expire = absl::InfiniteFuture();
@@ -51,6 +52,8 @@ class ServerMetrics final : public ServerObserver {
   void OnHandshakeFailed(const std::string& why) override;
   void OnGrpcTrouble(const std::string& what) override;
   void OnFilesChanged(const absl::Status& status) override;
+
+  void OnConnectionRefused(const std::string& address, ConnectionRefusal refusal) override;
 
  private:
   struct Registered;  // Keeps prometheus-cpp out of this header.

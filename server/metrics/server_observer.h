@@ -5,10 +5,11 @@
 
 #include "server/auth/observer.h"
 #include "server/ingest/observer.h"
+#include "server/listener/observer.h"
 
 namespace mxtally {
 
-class ServerObserver : public IngestObserver, public AuthObserver {};
+class ServerObserver : public IngestObserver, public AuthObserver, public ConnectionObserver {};
 
 }  // namespace mxtally
 

@@ -98,6 +98,23 @@ void IncidentLog::OnGrpcTrouble(const std::string& what) {
   }
 }
 
+void IncidentLog::OnConnectionRefused(const std::string& address, ConnectionRefusal refusal) {
+  const bool of_address = refusal == ConnectionRefusal::kAddress;
+  int64_t left_out = 0;
+  if (!(of_address ? address_connections_ : descriptors_).Take(now_, left_out)) return;
+  if (of_address) {
+    spdlog::warn(
+        "connection of {} refused: it has as many as --address-connections permits ({} more since "
+        "the last line)",
+        address, left_out);
+  } else {
+    spdlog::warn(
+        "connection refused: as many are open as the limit on open files permits ({} more since "
+        "the last line)",
+        left_out);
+  }
+}
+
 void IncidentLog::OnFilesChanged(const absl::Status& status) {
   if (status.ok()) {
     spdlog::info("certificates and access list were read again and are used from now on");

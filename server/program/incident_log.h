@@ -32,6 +32,7 @@ class IncidentLog final : public ServerObserver {
   void OnHandshakeFailed(const std::string& why) override;
   void OnGrpcTrouble(const std::string& what) override;
   void OnFilesChanged(const absl::Status& status) override;
+  void OnConnectionRefused(const std::string& address, ConnectionRefusal refusal) override;
 
  private:
   class Limit {
@@ -55,6 +56,8 @@ class IncidentLog final : public ServerObserver {
   Limit denied_;
   Limit handshake_;
   Limit grpc_;
+  Limit address_connections_;
+  Limit descriptors_;
 };
 
 }  // namespace mxtally

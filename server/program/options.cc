@@ -40,6 +40,9 @@ void DefineServeOptions(OptionSet& set, ServeOptions& serve) {
   set.Duration("connection-age",
                "Longest life of a connection; then certificates are looked at again",
                options.connection_age_max, {.min = absl::Seconds(1), .max = absl::Hours(24)});
+  set.Integer("address-connections",
+              "Connections to gRPC that one address, or IPv6 /64, may have open at a time; 0: any",
+              options.address_connections_max, {.max = 1'000'000});
   set.Integer("agent-streams", "Streams that one agent may have open at a time",
               options.quotas.streams_max, {.min = 1});
   set.Bytes("agent-bytes", "What one agent may send in a second, on average; 0: any",

@@ -117,6 +117,7 @@ int Serve(const ServeOptions& given, const std::vector<std::string>& words,
   spdlog::set_default_logger(CreateLogger());
   spdlog::set_level(spdlog::level::from_str(given.log_level));
   ServeOptions options = given;
+  RaiseDescriptorLimit();
   Signals signals;
   ServiceManager manager;
   IncidentLog incidents;

@@ -24,6 +24,7 @@
 #include "server/fleet/fleet_service.h"
 #include "server/http/http_server.h"
 #include "server/ingest/ingest_service.h"
+#include "server/listener/listener.h"
 #include "server/metrics/server_metrics.h"
 #include "server/serve/expected_hosts.h"
 #include "server/stats/stats_service.h"
@@ -46,6 +47,10 @@ constexpr absl::Duration kPingWaitMax = absl::Seconds(20);
 constexpr double kStreamAge = 0.8;
 constexpr double kConnectionAge = 0.9;
 constexpr double kConnectionGrace = 0.01;
+
+// Time for TLS and HTTP/2 to begin.  Long enough for all agents of a large fleet
+// that come back at once.
+constexpr absl::Duration kHandshakeMax = absl::Seconds(60);
 
 // Of one connection; an agent has one, a dashboard some.
 constexpr int kCallsOfConnectionMax = 100;
@@ -96,8 +101,8 @@ void Configure(grpc::ServerBuilder& builder, absl::Duration connection_age_max) 
   (void)plugins;
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetResourceQuota(grpc::ResourceQuota().Resize(kConnectionBytesMax));
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsOfConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(kHandshakeMax));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                              Milliseconds(connection_age_max * kConnectionAge));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
@@ -222,7 +227,7 @@ class ServerImpl final : public Server {
   }
 
   ~ServerImpl() override {
-    if (grpc_ == nullptr) return;
+    if (listener_ == nullptr) return;
     {
       std::lock_guard lock(health_mutex_);
       serving_ = false;
@@ -230,6 +235,7 @@ class ServerImpl final : public Server {
     }
     const absl::Time deadline = absl::Now() + options_.drain_max;
     ingest_.Drain(options_.drain_max);
+    listener_->Stop();
     grpc_->Shutdown(absl::ToChronoTime(std::max(deadline, absl::Now())));
   }
 
@@ -244,19 +250,28 @@ class ServerImpl final : public Server {
       if (!watch.ok()) return watch.status();
       credentials_ = *std::move(watch);
     }
+    ListenerOptions port;
+    port.host = listen_.host;
+    port.port = listen_.port;
+    port.address_connections_max = static_cast<int>(options_.address_connections_max);
+    absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Bind(port, metrics_);
+    if (!listener.ok()) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),
+                                                 ": ", listener.status().message()));
+    }
     grpc::ServerBuilder builder;
     Configure(builder, options_.connection_age_max);
-    builder.AddListeningPort(options_.listen.ToString(),
-                             CreateServerCredentials(authority_, credentials_.get()),
-                             &listen_.port);
+    auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        CreateServerCredentials(authority_, credentials_.get()));
     builder.RegisterService(&ingest_);
     builder.RegisterService(&stats_);
     builder.RegisterService(&fleet_);
     grpc_ = builder.BuildAndStart();
-    if (grpc_ == nullptr || listen_.port == 0) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen.ToString(),
-                                                 ": in use, or not an address of this machine"));
-    }
+    if (grpc_ == nullptr) return absl::UnavailableError("gRPC does not start");
+    listener_ = *std::move(listener);
+    listen_.port = listener_->port();
+    listener_->Start(std::move(acceptor));
     {
       std::lock_guard lock(health_mutex_);
       serving_ = true;
@@ -307,6 +322,7 @@ class ServerImpl final : public Server {
   std::string Metrics() {
     LiveFigures live = {.queue_bytes = ingest_.queue_bytes(),
                         .streams = ingest_.stream_count(),
+                        .connections = listener_->connection_count(),
                         .store = store_->Gauges()};
     live.first_agent_certificate_expires = ingest_.connected().FirstCertificateExpires();
     if (credentials_ != nullptr) {
@@ -357,6 +373,7 @@ class ServerImpl final : public Server {
   StatsService stats_;
   FleetService fleet_;
   std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<Listener> listener_;
   std::unique_ptr<HttpServer> http_;
 };
 

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/tls/credential_files.h"
+#include "server/listener/listener.h"
 #include "server/metrics/server_observer.h"
 #include "server/serve/listen_address.h"
 
@@ -40,6 +41,9 @@ struct ServerOptions {
   // Streams end somewhat earlier, with everything acknowledged.  Shorter: more
   // handshakes.
   absl::Duration connection_age_max = absl::Hours(1);
+
+  // Connections of one address to the port of gRPC, see CountedAddress(); 0: any number.
+  int64_t address_connections_max = ListenerOptions().address_connections_max;
 
   // What one agent may take.
   AgentQuotaOptions quotas = {};

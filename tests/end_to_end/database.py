@@ -95,3 +95,18 @@ def progress(path, host=None):
             database.execute(f"SELECT coalesce(sum(t.{figure}), 0) FROM {table} t {of_host}",
                              (host,)).fetchone()[0]
             for table, figure in (("host_hour", "sessions"), ("log_hour", "lines_read")))
+
+
+def rows_of(path, host):
+    """Every row of every table that concerns a host."""
+    rows = {}
+    with opened(path) as connection:
+        tables = [row[0] for row in connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        [host_id] = connection.execute("SELECT host_id FROM host WHERE name = ?", (host,)).fetchone()
+        for table in tables:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            if "host_id" in columns:
+                rows[table] = sorted(connection.execute(
+                    f"SELECT * FROM {table} WHERE host_id = ?", (host_id,)), key=repr)
+    return rows

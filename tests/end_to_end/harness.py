@@ -192,8 +192,9 @@ class Server:
     """mxtally-server on loopback.  After kill() or stop(), start() continues on
     the same database and ports, so that agents find it again."""
 
-    def __init__(self, test, database, options):
+    def __init__(self, test, database, options, prefix=()):
         self._test = test
+        self._prefix = list(prefix)
         self.database = pathlib.Path(database)
         self.options = list(options)
         self.port = 0
@@ -205,7 +206,7 @@ class Server:
 
     def start(self):
         self.process = self._test.start_process("server", [
-            server_binary(), "serve",
+            *self._prefix, server_binary(), "serve",
             "--listen", f"127.0.0.1:{self.port}", "--http-listen", f"127.0.0.1:{self.http_port}",
             # The tests' logs are of any age.
             "--session-retention", "0", "--hour-retention", "0",
@@ -321,8 +322,9 @@ class EndToEndTest(unittest.TestCase):
         self._processes.append(process)
         return process
 
-    def start_server(self, *options, database=None):
-        return Server(self, database or self.dir / "mxtally.db", options)
+    def start_server(self, *options, database=None, prefix=()):
+        """Starts a server; `prefix`: a command that takes its command line as arguments."""
+        return Server(self, database or self.dir / "mxtally.db", options, prefix)
 
     def start_agent(self, server, host, *logs, options=(), state_dir=None, transport=None):
         """Starts an agent that follows `logs` as `host`."""

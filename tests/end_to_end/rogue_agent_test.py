@@ -25,21 +25,6 @@ STREAMS = 12
 STREAMS_MAX = 8  # As an agent may have.
 
 
-def rows_of(path, host):
-    """Every row of every table that concerns a host."""
-    rows = {}
-    with database.opened(path) as connection:
-        tables = [row[0] for row in connection.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        [host_id] = connection.execute("SELECT host_id FROM host WHERE name = ?", (host,)).fetchone()
-        for table in tables:
-            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            if "host_id" in columns:
-                rows[table] = sorted(connection.execute(
-                    f"SELECT * FROM {table} WHERE host_id = ?", (host_id,)), key=repr)
-    return rows
-
-
 class RogueAgentTest(tls_fleet.TlsFleetTest):
     def setUp(self):
         super().setUp()
@@ -111,7 +96,7 @@ class RogueAgentTest(tls_fleet.TlsFleetTest):
     def test_nothing_of_another_host_changes(self):
         self.assertEqual(self.mx2.stop(), 0)
         self.wait_until(lambda: not self.server.hosts()["mx2"].get("connected"), "mx2 is gone")
-        before = rows_of(self.server.database, "mx2")
+        before = database.rows_of(self.server.database, "mx2")
         self.assertGreater(len(before["session"]), 100)
 
         # Streams that say they are mx2's.
@@ -183,7 +168,7 @@ class RogueAgentTest(tls_fleet.TlsFleetTest):
         self.server.process.wait_for_line(
             r'denied /mxtally\.v1\.IngestService/StreamSessions to certificate "mx1" at ipv4:127')
 
-        self.assertEqual(rows_of(self.server.database, "mx2"), before)
+        self.assertEqual(database.rows_of(self.server.database, "mx2"), before)
         self.assertEqual(set(self.server.hosts()), {"mx1", "mx2"})
 
     def test_a_rogue_collector_writes_for_the_hosts_that_it_is_listed_for_alone(self):
@@ -191,7 +176,7 @@ class RogueAgentTest(tls_fleet.TlsFleetTest):
         self.server.process.wait_for_line("certificates and access list were read again")
         self.assertEqual(self.mx2.stop(), 0)
         self.wait_until(lambda: not self.server.hosts()["mx2"].get("connected"), "mx2 is gone")
-        before = rows_of(self.server.database, "mx2")
+        before = database.rows_of(self.server.database, "mx2")
         self.caller = "loghost"
         hello = {"hello": {"host": "loghost", "hosts_from_log": True}}
         heard = self.stream(hello, self.batch(1, self.record("mx1"), host_parts=[self.part("mx1")]),
@@ -204,7 +189,7 @@ class RogueAgentTest(tls_fleet.TlsFleetTest):
         self.assertEqual(heard.count("key.host: expected"), 1)
         self.assertIn("Code: PermissionDenied",
                       self.stream({"hello": {"host": "mx2", "hosts_from_log": True}}))
-        self.assertEqual(rows_of(self.server.database, "mx2"), before)
+        self.assertEqual(database.rows_of(self.server.database, "mx2"), before)
         self.assertEqual(self.server.hosts()["mx1"]["sessions"], "1")
 
     def test_its_streams_and_floods_do_not_disturb_another_host(self):

@@ -26,6 +26,8 @@ TEST_F(ServerMetricsTest, EverySeriesIsThereFromTheBeginning) {
   EXPECT_THAT(text, HasSubstr("sessions_total{outcome=\"inserted\"} 0"));
   EXPECT_THAT(text, HasSubstr("sessions_rejected_total{reason=\"out_of_range\"} 0"));
   EXPECT_THAT(text, HasSubstr("streams_ended_total{code=\"UNAVAILABLE\"} 0"));
+  EXPECT_THAT(text, HasSubstr("mxtally_server_connections_refused_total{reason=\"address\"} 0"));
+  EXPECT_THAT(text, HasSubstr("connections_refused_total{reason=\"descriptors\"} 0"));
 }
 
 TEST_F(ServerMetricsTest, CommitsAreCounted) {

@@ -68,13 +68,16 @@ TEST_F(IncidentLogTest, EveryKindIsLimitedAndNoneHidesAnother) {
       log_.OnGrpcTrouble("bind");
       log_.OnTwoAgents("mx1", "a and b");
       log_.OnOtherSource("mx1", "loghost");
+      log_.OnConnectionRefused("192.0.2.1", ConnectionRefusal::kAddress);
+      log_.OnConnectionRefused("", ConnectionRefusal::kDescriptors);
     }
     now_ += std::chrono::seconds(1);
   }
   const std::string text = Take();
-  EXPECT_EQ(Lines(text), 8 * 10);
-  for (const char* kind : {"store failed", "rejected", "refused", "denied",
-                           "TLS: ", "gRPC: ", "two agents", "not taken from the collector"}) {
+  EXPECT_EQ(Lines(text), 10 * 10);
+  for (const char* kind :
+       {"store failed", "rejected", "refused", "denied", "TLS: ", "gRPC: ", "two agents",
+        "not taken from the collector", "--address-connections", "limit on open files"}) {
     EXPECT_THAT(text, HasSubstr(kind));
   }
 }
