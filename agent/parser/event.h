@@ -4,12 +4,11 @@
 #ifndef MXTALLY_AGENT_PARSER_EVENT_H_
 #define MXTALLY_AGENT_PARSER_EVENT_H_
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-
-#include "absl/types/span.h"
+#include <vector>
 
 namespace mxtally {
 
@@ -104,9 +103,8 @@ struct Event {
 
   // kDisconnect: whether the line ends in "commands=", and the counters.
   bool has_counters = false;
-  static constexpr int kCountersMax = 32;
-  std::array<CommandCounter, kCountersMax> counters;
-  int counter_count = 0;
+  static constexpr size_t kCountersMax = 32;  // Those behind are not read.
+  std::vector<CommandCounter> counters;
 
   std::string_view reason;
   std::string_view place;
@@ -118,10 +116,6 @@ struct Event {
   int64_t pid = -1;               // kProcessDied
   std::string_view program_name;  // kProcessDied: "smtpd"
   std::string_view version;       // kInstanceBoundary: "3.7.11"
-
-  absl::Span<const CommandCounter> Counters() const {
-    return absl::MakeConstSpan(counters.data(), counter_count);
-  }
 };
 
 // What a dialect says of a line.

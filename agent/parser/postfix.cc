@@ -9,14 +9,13 @@
 namespace mxtally {
 namespace {
 
-// Clears what the line before left.  The array of counters is as long as its
-// count says and keeps its bytes; the TLS summary is cleared by who fills it.
+// Clears what the line before left.  The TLS summary is cleared by who fills it.
 void Reset(Event& event) {
   event.type = EventType::kSessionNote;
   event.peer = {};
   event.has_peer = false;
   event.has_counters = false;
-  event.counter_count = 0;
+  event.counters.clear();
   event.reason = {};
   event.place = {};
   event.helo = {};

@@ -45,7 +45,7 @@ bool ReadCounters(std::string_view text, Event& event) {
     counter.total = counter.accepted;
     if (Consume(text, "/") && !TakeNumber(text, counter.total)) return false;
     if (counter.command == "commands") event.has_counters = true;
-    if (event.counter_count < Event::kCountersMax) event.counters[event.counter_count++] = counter;
+    if (event.counters.size() < Event::kCountersMax) event.counters.push_back(counter);
   }
   return text.empty() && event.has_counters;
 }

@@ -178,20 +178,16 @@ void LineReader::ReadGap(v1::GapReason reason, int64_t bytes_min) {
   assembler_.OnGap();
 }
 
-void LineReader::OnSession(const v1::SessionRecord& record) {
+void LineReader::OnSession(const Session& session) {
   v1::LineCounts& counts = lines_.counts();
   counts.set_sessions(counts.sessions() + 1);
-  if (record.tls().state() == v1::TLS_STATE_ESTABLISHED &&
-      record.tls().evidence() == v1::TLS_EVIDENCE_STARTTLS_COUNTER) {
+  if (session.tls.state == v1::TLS_STATE_ESTABLISHED &&
+      session.tls.evidence == v1::TLS_EVIDENCE_STARTTLS_COUNTER) {
     counts.set_tls_unlogged_sessions(counts.tls_unlogged_sessions() + 1);
   }
-  if (mask_ == nullptr) {
-    builder_.AddSession(record);
-    return;
-  }
-  masked_ = record;
-  mask_->Apply(masked_);
-  builder_.AddSession(masked_);
+  ToRecord(session, record_);
+  if (mask_ != nullptr) mask_->Apply(record_);
+  builder_.AddSession(record_);
 }
 
 void LineReader::OnCutSession() {

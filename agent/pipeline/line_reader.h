@@ -59,7 +59,7 @@ class LineReader : public LogReader, private AssemblerObserver {
   const Assembler& assembler() const { return assembler_; }
 
  private:
-  void OnSession(const v1::SessionRecord& record) override;
+  void OnSession(const Session& session) override;
   void OnCutSession() override;
   void OnEvictedSession() override;
   void OnForgottenOrdinal() override;
@@ -84,9 +84,9 @@ class LineReader : public LogReader, private AssemblerObserver {
   BatchBuilder& builder_;
   HourTable& lines_;
   PeerMask* const mask_;
-  v1::SessionRecord masked_;  // Reused.
+  v1::SessionRecord record_;  // Reused.
 
-  Event event_;  // Large, so kept.
+  Event event_;  // Reused.
   std::string mta_;
 
   std::string adopted_host_;

@@ -64,7 +64,7 @@ class LogScan {
   // Nothing more will come.
   void Finish() {
     assembler_.FinishHeld();
-    assembler_.VisitOpen([this](const v1::SessionRecord& session) { sink_.OnOpen(session); });
+    assembler_.VisitOpen([this](const Session& session) { sink_.OnOpen(session); });
   }
 
  private:

@@ -1,10 +1,8 @@
 #include "agent/scan/seen_keys.h"
 
 #include <algorithm>
-#include <utility>
 
-#include "absl/hash/hash.h"
-#include "agent/session/proto_time.h"
+#include "agent/session/name_hash.h"
 
 namespace mxtally {
 namespace {
@@ -13,23 +11,18 @@ namespace {
 // processes are out of order by seconds: the assembler remembers two hours.
 constexpr absl::Duration kStepBackMax = absl::Hours(1);
 
-// What absl::Hash sees of a key.
-struct KeyFields {
-  const v1::SessionKey& key;
-
-  template <typename H>
-  friend H AbslHashValue(H state, const KeyFields& fields) {
-    const v1::SessionKey& key = fields.key;
-    return H::combine(std::move(state), key.host(), key.tag(), key.stamp().seconds(),
-                      key.stamp().nanos(), key.ordinal());
-  }
-};
+uint64_t HashOf(const Session::Key& key) {
+  const absl::Duration stamp = key.stamp - absl::UnixEpoch();
+  uint64_t hash = MixHash(NameHash()(key.host), NameHash()(key.tag));
+  hash = MixHash(hash, absl::ToInt64Nanoseconds(stamp));
+  return MixHash(hash, key.ordinal);
+}
 
 }  // namespace
 
-bool SeenKeys::Insert(const v1::SessionKey& key) {
-  const uint64_t hash = absl::Hash<KeyFields>{}(KeyFields{key});
-  const absl::Time stamp = GetTimestamp(key.stamp());
+bool SeenKeys::Insert(const Session::Key& key) {
+  const uint64_t hash = HashOf(key);
+  const absl::Time stamp = key.stamp;
   if (!looks_up_) {
     looks_up_ = newest_ - stamp > kStepBackMax;
     if (!looks_up_) {

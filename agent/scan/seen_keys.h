@@ -10,7 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
-#include "mxtally/v1/session.pb.h"
+#include "agent/session/session.h"
 
 namespace mxtally {
 
@@ -30,7 +30,7 @@ class SeenKeys {
   }
 
   // Returns whether `key` is new.
-  bool Insert(const v1::SessionKey& key);
+  bool Insert(const Session::Key& key);
 
  private:
   // Hashes of 64 bits: of ten million sessions, two meet in one scan of 400,000.

@@ -25,9 +25,9 @@ class SessionSink : public AssemblerObserver {
   // The sessions that follow are of another log, or of the same once more.
   void BeginLog() { keys_.BeginLog(); }
 
-  void OnSession(const v1::SessionRecord& record) override;
-  // A session whose end was not read; the record holds what is known of it.
-  void OnOpen(const v1::SessionRecord& record);
+  void OnSession(const Session& session) override;
+  // A session whose end was not read, with what is known of it.
+  void OnOpen(const Session& session);
   void OnCutSession() override { ++lines_.cut_sessions; }
   void OnForgottenOrdinal() override { keys_.BeginLog(); }
   void OnEvictedSession() override { ++lines_.evicted_sessions; }
@@ -38,13 +38,14 @@ class SessionSink : public AssemblerObserver {
   const LineReport& lines() const { return lines_; }
 
  private:
-  void Print(const v1::SessionRecord& record);
+  void Print(const Session& session);
 
   const ScanSettings& settings_;
   std::ostream* const sessions_out_;
   DirectionTally inbound_;
   DirectionTally outbound_;
   LineReport lines_;
+  v1::SessionRecord record_;
   std::string json_;
   SeenKeys keys_;
 };

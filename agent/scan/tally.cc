@@ -22,18 +22,17 @@ std::string PeerClassName(int peer_class) {
 
 }  // namespace
 
-void DirectionTally::Add(const v1::SessionRecord& record) {
-  const v1::TlsFacts& tls = record.tls();
-  Service& service = services_[record.service()];
+void DirectionTally::Add(const Session& session) {
+  Service& service = services_[session.service];
   ++service.sessions;
   ++totals_.sessions;
-  totals_.messages += record.messages();
-  switch (tls.state()) {
+  totals_.messages += session.messages;
+  switch (session.tls.state) {
     case v1::TLS_STATE_ESTABLISHED:
       ++service.tls_sessions;
       ++totals_.tls_sessions;
-      totals_.tls_messages += record.messages();
-      AddTls(tls);
+      totals_.tls_messages += session.messages;
+      AddTls(session.tls);
       break;
     case v1::TLS_STATE_PLAINTEXT:
       ++totals_.plaintext_sessions;
@@ -46,23 +45,22 @@ void DirectionTally::Add(const v1::SessionRecord& record) {
       return;
   }
   ++service.known_sessions;
-  totals_.messages_of_known += record.messages();
+  totals_.messages_of_known += session.messages;
 }
 
-void DirectionTally::AddTls(const v1::TlsFacts& tls) {
-  if (tls.protocol().empty()) {
+void DirectionTally::AddTls(const Session::Tls& tls) {
+  if (tls.protocol.empty()) {
     ++totals_.protocol_not_logged;
   } else {
-    ++protocols_[tls.protocol()];
+    ++protocols_[tls.protocol];
   }
-  if (tls.cipher().empty()) {
+  if (tls.cipher.empty()) {
     ++totals_.cipher_not_logged;
     return;
   }
-  Cipher& cipher = ciphers_[tls.cipher()];
-  if (++cipher.sessions > 1) return;
-  cipher.code_point = tls.cipher_code_point();
-  cipher.iana = tls.cipher_iana();
+  Cipher& cipher = ciphers_[tls.cipher];
+  ++cipher.sessions;
+  cipher.suite = tls.suite;
 }
 
 DirectionReport DirectionTally::Report() const {
@@ -86,17 +84,18 @@ DirectionReport DirectionTally::Report() const {
     return a.second.sessions != b.second.sessions ? a.second.sessions > b.second.sessions
                                                   : a.first < b.first;
   });
-  absl::flat_hash_map<uint32_t, size_t> row_of_code_point;
+  absl::flat_hash_map<const CipherSuite*, size_t> row_of_suite;
   for (const auto& [name, cipher] : spellings) {
-    if (cipher.code_point != 0) {
-      const auto [found, added] =
-          row_of_code_point.try_emplace(cipher.code_point, report.by_cipher.size());
+    if (cipher.suite != nullptr) {
+      const auto [found, added] = row_of_suite.try_emplace(cipher.suite, report.by_cipher.size());
       if (!added) {
         report.by_cipher[found->second].sessions += cipher.sessions;
         continue;
       }
     }
-    report.by_cipher.push_back({.name = name, .iana = cipher.iana, .sessions = cipher.sessions});
+    const std::string_view iana = cipher.suite != nullptr ? cipher.suite->iana : "";
+    report.by_cipher.push_back(
+        {.name = name, .iana = std::string(iana), .sessions = cipher.sessions});
   }
 
   for (auto* rows :

@@ -10,6 +10,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "agent/session/name_hash.h"
+#include "agent/session/session.h"
 #include "mxtally/v1/session.pb.h"
 
 namespace mxtally {
@@ -76,7 +78,7 @@ struct ScanReport {
 // Sessions of one direction.  One thread only.
 class DirectionTally {
  public:
-  void Add(const v1::SessionRecord& record);
+  void Add(const Session& session);
   // A session whose end was not read.
   void AddOpen() { ++totals_.open_sessions; }
   // A session of any class, for `by_peer_class`.
@@ -84,7 +86,7 @@ class DirectionTally {
   DirectionReport Report() const;
 
  private:
-  void AddTls(const v1::TlsFacts& tls);
+  void AddTls(const Session::Tls& tls);
 
   struct Service {
     int64_t sessions = 0;
@@ -93,16 +95,15 @@ class DirectionTally {
   };
   struct Cipher {
     int64_t sessions = 0;
-    uint32_t code_point = 0;
-    std::string iana;
+    const CipherSuite* suite = nullptr;  // Null when the name is not known.
   };
 
   DirectionReport totals_;
   // The labels are a host's services and what TLS libraries offer; peers choose
   // among these.
-  absl::flat_hash_map<std::string, Service> services_;
-  absl::flat_hash_map<std::string, int64_t> protocols_;
-  absl::flat_hash_map<std::string, Cipher> ciphers_;  // By name as logged.
+  NameMap<Service> services_;
+  NameMap<int64_t> protocols_;
+  NameMap<Cipher> ciphers_;  // By name as logged.
   absl::flat_hash_map<int, int64_t> peer_classes_;
 };
 

@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "agent/session/log_clock.h"
 #include "agent/session/name_hash.h"
@@ -122,7 +121,7 @@ struct Assembler::Impl {
 
   List live, tombstones, held, spare;
   // Queue ids open in sessions that are live or held.
-  absl::flat_hash_map<std::string, Handle, NameHash, NameEqual> by_queue_id;
+  NameMap<Handle> by_queue_id;
   LogClock clock;
   ProcessTable processes;
   // Stamp of the first line since the newest gap.
@@ -494,8 +493,8 @@ void Assembler::FinishHeld() {
   while (!impl_->held.empty()) impl_->Emit(impl_->held, impl_->held.begin());
 }
 
-void Assembler::VisitOpen(const std::function<void(const v1::SessionRecord&)>& visit) const {
-  for (const OpenSession& session : impl_->live) visit(session.record());
+void Assembler::VisitOpen(const std::function<void(const Session&)>& visit) const {
+  for (const OpenSession& open : impl_->live) visit(open.session());
 }
 
 int64_t Assembler::remembered() const {

@@ -1,4 +1,4 @@
-// Gathers the events of one log into one record per SMTP session.
+// Gathers the events of one log, one Session per SMTP session.
 //
 // The rule that names a session is design decision "key" (ARCHITECTURE.md): for
 // Postfix smtpd a session starts with "connect from", or, where that line is
@@ -20,8 +20,8 @@
 #include "agent/parser/event.h"
 #include "agent/parser/framer.h"
 #include "agent/session/peer_class.h"
+#include "agent/session/session.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
-#include "mxtally/v1/session.pb.h"
 
 namespace mxtally {
 
@@ -64,8 +64,8 @@ struct AssemblerOptions {
 class AssemblerObserver {
  public:
   virtual ~AssemblerObserver() = default;
-  // A finished session.  `record` is valid during the call.
-  virtual void OnSession(const v1::SessionRecord& record) = 0;
+  // A finished session, valid during the call.
+  virtual void OnSession(const Session& session) = 0;
   // A session that began before the reading: not a record.
   virtual void OnCutSession() {}
   // A session was given up before its end (its record came by OnSession).
@@ -106,7 +106,7 @@ class Assembler {
 
   // Calls `visit` for each session whose end was not read, with what is known of
   // it: its key and, once a line told, its peer.
-  void VisitOpen(const std::function<void(const v1::SessionRecord&)>& visit) const;
+  void VisitOpen(const std::function<void(const Session&)>& visit) const;
 
   // All sessions that it remembers, and pairs of tag and stamp.
   int64_t remembered() const;

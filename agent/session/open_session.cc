@@ -1,6 +1,7 @@
 #include "agent/session/open_session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "agent/parser/postfix.h"
@@ -25,8 +26,8 @@ constexpr size_t kCipherMax = 80;
 constexpr size_t kAlgorithmMax = 64;
 constexpr size_t kFailureReasonMax = 128;
 
-constexpr int kCommandsMax = 32;
-constexpr int kQueueIdsInRecordMax = 8;
+constexpr size_t kCommandsMax = 32;
+constexpr size_t kQueueIdsInRecordMax = 8;
 // Of one session, open and confirmed together.
 constexpr size_t kQueueIdsMax = 1000;
 
@@ -74,26 +75,21 @@ void SetService(std::string_view service, std::string& out) {
 
 void OpenSession::Begin(std::string_view host, std::string_view tag, absl::Time stamp,
                         uint32_t ordinal, bool uncertain) {
-  v1::SessionKey& key = *record_.mutable_key();
-  key.set_key_version(kKeyVersion);
-  key.mutable_host()->assign(host);
-  key.mutable_tag()->assign(tag);
-  SetTimestamp(stamp, *key.mutable_stamp());
-  key.set_ordinal(ordinal);
-  // Present from the start, so that equal states are saved as equal bytes.
-  record_.mutable_rank();
-  record_.mutable_tls();
-  record_.mutable_peer();
+  Session::Key& key = session_.key;
+  key.key_version = kKeyVersion;
+  key.host.assign(host);
+  key.tag.assign(tag);
+  key.stamp = stamp;
+  key.ordinal = ordinal;
   if (uncertain) facts_ |= kUncertain;
   last_time_ = stamp;
 }
 
 void OpenSession::Take(absl::Time time, const Event& event) {
   last_time_ = time;
-  v1::Rank& rank = *record_.mutable_rank();
-  rank.set_lines_used(rank.lines_used() + 1);
+  ++session_.rank.lines_used;
   if (event.has_peer) TakePeer(event);
-  if (!event.helo.empty()) SetText(event.helo, kNameMax, *record_.mutable_peer()->mutable_helo());
+  if (!event.helo.empty()) SetText(event.helo, kNameMax, session_.peer.helo);
 
   switch (event.type) {
     case EventType::kDisconnect:
@@ -127,11 +123,11 @@ void OpenSession::Take(absl::Time time, const Event& event) {
     case EventType::kQueueIdAssigned:
       facts_ |= kActivity;
       if (!event.original_queue_id.empty()) {
-        SetText(event.original_queue_id, kQueueIdMax, *record_.mutable_original_queue_id());
+        SetText(event.original_queue_id, kQueueIdMax, session_.original_queue_id);
       }
       if (!event.auth_mechanism.empty()) {
-        SetText(event.auth_mechanism, kMechanismMax, *record_.mutable_auth_mechanism());
-        record_.set_auth_accepted(1);
+        SetText(event.auth_mechanism, kMechanismMax, session_.auth_mechanism);
+        session_.auth_accepted = 1;
       }
       break;
     case EventType::kProxyAccept:
@@ -140,14 +136,14 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       break;
     case EventType::kReject:
       facts_ |= kActivity;
-      record_.set_rejects(record_.rejects() + 1);
+      ++session_.rejects;
       break;
     case EventType::kAuthFailed:
       facts_ |= kActivity;
-      record_.set_auth_failed(record_.auth_failed() + 1);
+      ++session_.auth_failed;
       break;
     case EventType::kLimit:
-      record_.set_limit_warnings(record_.limit_warnings() + 1);
+      ++session_.limit_warnings;
       break;
     case EventType::kConnect:
     case EventType::kSessionNote:
@@ -164,93 +160,88 @@ void OpenSession::Take(absl::Time time, const Event& event) {
 // 2.7 a "client=" line shows the peer that a proxy forwarded for, so it only
 // serves where there is nothing better.
 void OpenSession::TakePeer(const Event& event) {
-  if (event.type == EventType::kQueueIdAssigned && !record_.peer().address().empty()) return;
-  v1::Peer& peer = *record_.mutable_peer();
+  if (event.type == EventType::kQueueIdAssigned && !session_.peer.address.empty()) return;
+  Session::Peer& peer = session_.peer;
   // Most lines repeat it.
-  if (event.peer.address == peer.address() && event.peer.name == peer.name() &&
-      event.peer.port == peer.port()) {
+  if (event.peer.address == peer.address && event.peer.name == peer.name &&
+      event.peer.port == peer.port) {
     return;
   }
-  SetText(event.peer.address, kAddressMax, *peer.mutable_address());
-  SetLowerText(event.peer.name, kNameMax, *peer.mutable_name());
-  peer.set_port(event.peer.port);
+  SetText(event.peer.address, kAddressMax, peer.address);
+  SetLowerText(event.peer.name, kNameMax, peer.name);
+  peer.port = event.peer.port;
 }
 
-void OpenSession::TakeTls(const TlsSummary& tls) {
-  v1::TlsFacts& facts = *record_.mutable_tls();
-  const std::string_view protocol = CanonicalProtocol(tls.protocol);
-  SetText(protocol, kProtocolMax, *facts.mutable_protocol());
-  SetText(tls.cipher, kCipherMax, *facts.mutable_cipher());
-  if (const CipherSuite* suite = FindCipherSuite(tls.cipher); suite != nullptr) {
-    facts.mutable_cipher_iana()->assign(suite->iana);
-    facts.set_cipher_code_point(suite->code_point);
+void OpenSession::TakeTls(const TlsSummary& summary) {
+  Session::Tls& tls = session_.tls;
+  const std::string_view protocol = CanonicalProtocol(summary.protocol);
+  SetText(protocol, kProtocolMax, tls.protocol);
+  SetText(summary.cipher, kCipherMax, tls.cipher);
+  tls.suite = FindCipherSuite(summary.cipher);
+  tls.bits_used = summary.bits_used;
+  tls.bits_algorithm = summary.bits_algorithm;
+  if (!summary.kex.empty()) {
+    SetText(CanonicalGroup(summary.kex, summary.kex_parameter), kAlgorithmMax, tls.kex_group);
   }
-  facts.set_bits_used(tls.bits_used);
-  facts.set_bits_algorithm(tls.bits_algorithm);
-  if (!tls.kex.empty()) {
-    SetText(CanonicalGroup(tls.kex, tls.kex_parameter), kAlgorithmMax, *facts.mutable_kex_group());
-  }
-  auto set = [](std::string_view text, std::string* (v1::TlsFacts::*field)(), v1::TlsFacts& to) {
-    if (!text.empty()) SetText(text, kAlgorithmMax, *(to.*field)());
+  const auto set = [](std::string_view text, std::string& field) {
+    if (!text.empty()) SetText(text, kAlgorithmMax, field);
   };
-  set(tls.server_signature, &v1::TlsFacts::mutable_signature, facts);
-  set(tls.server_signature_key, &v1::TlsFacts::mutable_signature_key, facts);
-  set(tls.server_digest, &v1::TlsFacts::mutable_signature_digest, facts);
-  set(tls.client_signature, &v1::TlsFacts::mutable_client_signature, facts);
-  set(tls.client_signature_key, &v1::TlsFacts::mutable_client_signature_key, facts);
-  set(tls.client_digest, &v1::TlsFacts::mutable_client_signature_digest, facts);
-  facts.set_trust(TrustOf(tls.trust));
-  facts.set_handshake(HandshakeOf(tls, protocol));
-  if (!tls.sni.empty()) SetLowerText(tls.sni, kNameMax, *facts.mutable_sni());
+  set(summary.server_signature, tls.signature);
+  set(summary.server_signature_key, tls.signature_key);
+  set(summary.server_digest, tls.signature_digest);
+  set(summary.client_signature, tls.client_signature);
+  set(summary.client_signature_key, tls.client_signature_key);
+  set(summary.client_digest, tls.client_signature_digest);
+  tls.trust = TrustOf(summary.trust);
+  tls.handshake = HandshakeOf(summary, protocol);
+  if (!summary.sni.empty()) SetLowerText(summary.sni, kNameMax, tls.sni);
 }
 
 void OpenSession::TakeTlsFailed(std::string_view reason) {
-  v1::TlsFacts& tls = *record_.mutable_tls();
+  v1::TlsFailure& failure = session_.tls.failure;
   if (reason == "lost connection") {
-    tls.set_failure(v1::TLS_FAILURE_LOST_CONNECTION);
+    failure = v1::TLS_FAILURE_LOST_CONNECTION;
   } else if (reason == "Connection timed out") {
-    tls.set_failure(v1::TLS_FAILURE_TIMEOUT);
+    failure = v1::TLS_FAILURE_TIMEOUT;
   } else if (IsNumber(reason)) {
-    tls.set_failure(v1::TLS_FAILURE_PROTOCOL);
+    failure = v1::TLS_FAILURE_PROTOCOL;
   } else {
-    tls.set_failure(v1::TLS_FAILURE_SYSTEM);
+    failure = v1::TLS_FAILURE_SYSTEM;
   }
 }
 
 // The library writes its whole error stack, the first entry says what happened.
 void OpenSession::TakeTlsLibraryProblem(const Event& event) {
-  v1::TlsFacts& tls = *record_.mutable_tls();
-  if (tls.failure_reason().empty()) {
-    SetText(event.reason, kFailureReasonMax, *tls.mutable_failure_reason());
-  }
-  if (event.alert.has_value() && tls.failure() == v1::TLS_FAILURE_PROTOCOL) {
-    tls.set_failure(v1::TLS_FAILURE_ALERT);
-    tls.set_alert(*event.alert);
+  Session::Tls& tls = session_.tls;
+  if (tls.failure_reason.empty()) SetText(event.reason, kFailureReasonMax, tls.failure_reason);
+  if (event.alert.has_value() && tls.failure == v1::TLS_FAILURE_PROTOCOL) {
+    tls.failure = v1::TLS_FAILURE_ALERT;
+    tls.alert = event.alert;
   }
 }
 
 void OpenSession::TakeAbnormalEnd(const Event& event) {
   if (event.reason == "lost connection") {
-    record_.set_end_reason(v1::END_REASON_LOST_CONNECTION);
+    session_.end_reason = v1::END_REASON_LOST_CONNECTION;
   } else if (event.reason == "timeout") {
-    record_.set_end_reason(v1::END_REASON_TIMEOUT);
+    session_.end_reason = v1::END_REASON_TIMEOUT;
   } else if (event.reason == "too many errors") {
-    record_.set_end_reason(v1::END_REASON_TOO_MANY_ERRORS);
+    session_.end_reason = v1::END_REASON_TOO_MANY_ERRORS;
   } else {
     return;
   }
-  SetText(event.place, kPlaceMax, *record_.mutable_end_place());
+  SetText(event.place, kPlaceMax, session_.end_place);
   if (event.place != "CONNECT") facts_ |= kActivity;
 }
 
 void OpenSession::TakeCounters(const Event& event) {
   facts_ |= kCounters;
-  for (const CommandCounter& counter : event.Counters()) {
-    if (record_.commands_size() < kCommandsMax) {
-      v1::CommandCount& count = *record_.add_commands();
-      SetText(counter.command, kCommandMax, *count.mutable_command());
-      count.set_accepted(counter.accepted);
-      count.set_total(counter.total);
+  for (const CommandCounter& counter : event.counters) {
+    if (session_.commands.size() < kCommandsMax) {
+      Session::CommandCount& count = session_.commands.emplace_back();
+      SetText(counter.command, kCommandMax, count.command);
+      count.accepted = counter.accepted;
+      count.total = counter.total;
     }
     if (counter.command == "notes") continue;
     if (counter.total > 0) facts_ |= kAnyCommand;
@@ -261,8 +252,8 @@ void OpenSession::TakeCounters(const Event& event) {
     } else if (counter.command == "bdat") {
       if (counter.accepted > 0) facts_ |= kBdat;
     } else if (counter.command == "auth") {
-      record_.set_auth_accepted(counter.accepted);
-      record_.set_auth_failed(counter.total - counter.accepted);
+      session_.auth_accepted = counter.accepted;
+      session_.auth_failed = counter.total - counter.accepted;
     }
   }
 }
@@ -270,17 +261,17 @@ void OpenSession::TakeCounters(const Event& event) {
 void OpenSession::End(v1::EndReason reason) {
   ended_ = true;
   const SessionTag tag = ParsePostfixTag(WithoutProcessId(this->tag()));
-  record_.set_direction(v1::DIRECTION_INBOUND);
-  SetService(tag.service, *record_.mutable_service());
+  session_.direction = v1::DIRECTION_INBOUND;
+  SetService(tag.service, session_.service);
   DecideTls(tag.wrapper_mode);
-  if (reason != v1::END_REASON_DISCONNECT || record_.end_reason() == v1::END_REASON_UNSPECIFIED) {
-    record_.set_end_reason(reason);
+  if (reason != v1::END_REASON_DISCONNECT || session_.end_reason == v1::END_REASON_UNSPECIFIED) {
+    session_.end_reason = reason;
   }
-  if (record_.rank().lines_used() > 1) SetTimestamp(last_time_, *record_.mutable_end_time());
+  if (session_.rank.lines_used > 1) session_.end_time = last_time_;
 }
 
 void OpenSession::DecideTls(bool wrapper_mode) {
-  v1::TlsFacts& tls = *record_.mutable_tls();
+  Session::Tls& tls = session_.tls;
   if (Has(kTlsEstablished)) {
     SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
   } else if (Has(kStarttlsAccepted)) {
@@ -289,7 +280,7 @@ void OpenSession::DecideTls(bool wrapper_mode) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
   } else if (Has(kStarttlsFailed)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_STARTTLS_COUNTER);
-    tls.set_failure(Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd());
+    tls.failure = Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd();
   } else if (Has(kTlsSetup)) {
     DecideTlsBySetupLine();
   } else if (wrapper_mode) {
@@ -301,11 +292,11 @@ void OpenSession::DecideTls(bool wrapper_mode) {
   } else {
     SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
   }
-  if (tls.state() != v1::TLS_STATE_FAILED) {
+  if (tls.state != v1::TLS_STATE_FAILED) {
     // Problems of the library after the handshake, say.
-    tls.clear_failure();
-    tls.clear_alert();
-    tls.clear_failure_reason();
+    tls.failure = v1::TLS_FAILURE_UNSPECIFIED;
+    tls.alert.reset();
+    tls.failure_reason.clear();
   }
 }
 
@@ -313,7 +304,7 @@ void OpenSession::DecideTlsBySetupLine() {
   if (const v1::TlsFailure failure = FailureOfAbnormalEnd();
       failure != v1::TLS_FAILURE_UNSPECIFIED) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_SETUP_LINE);
-    record_.mutable_tls()->set_failure(failure);
+    session_.tls.failure = failure;
   } else if (Has(kDisconnected | kActivity)) {
     SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_SETUP_LINE);
   } else {
@@ -325,7 +316,7 @@ void OpenSession::DecideTlsBySetupLine() {
 void OpenSession::DecideTlsOfWrapperMode() {
   if (Has(kTlsRefused)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_IMPLICIT_TLS);
-    record_.mutable_tls()->set_failure(v1::TLS_FAILURE_REFUSED);
+    session_.tls.failure = v1::TLS_FAILURE_REFUSED;
   } else if (Has(kCounters) ? Has(kAnyCommand) : Has(kActivity)) {
     SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_IMPLICIT_TLS);
   } else {
@@ -334,15 +325,15 @@ void OpenSession::DecideTlsOfWrapperMode() {
 }
 
 void OpenSession::SetTls(v1::TlsState state, v1::TlsEvidence evidence) {
-  record_.mutable_tls()->set_state(state);
-  record_.mutable_tls()->set_evidence(evidence);
+  session_.tls.state = state;
+  session_.tls.evidence = evidence;
 }
 
 v1::TlsFailure OpenSession::FailureOfAbnormalEnd() const {
   // In wrapper mode the handshake comes before any command.
-  const std::string& place = record_.end_place();
+  const std::string& place = session_.end_place;
   if (place != "STARTTLS" && place != "CONNECT") return v1::TLS_FAILURE_UNSPECIFIED;
-  switch (record_.end_reason()) {
+  switch (session_.end_reason) {
     case v1::END_REASON_LOST_CONNECTION:
       return v1::TLS_FAILURE_LOST_CONNECTION;
     case v1::END_REASON_TIMEOUT:
@@ -358,8 +349,9 @@ bool OpenSession::AddQueueId(std::string_view id, bool room) {
     return std::find(ids.begin(), ids.end(), id) != ids.end();
   };
   if (has(open_queue_ids_) || has(confirmed_queue_ids_)) return false;
-  if (record_.queue_ids_size() < kQueueIdsInRecordMax)
-    SetText(id, kQueueIdMax, *record_.add_queue_ids());
+  if (session_.queue_ids.size() < kQueueIdsInRecordMax) {
+    SetText(id, kQueueIdMax, session_.queue_ids.emplace_back());
+  }
   if (!room || open_queue_ids_.size() + confirmed_queue_ids_.size() >= kQueueIdsMax) return false;
   open_queue_ids_.emplace_back(id);
   return true;
@@ -376,20 +368,19 @@ bool OpenSession::AwaitsQueueIds() const {
   return MessagesDependOnQueueIds() && !open_queue_ids_.empty();
 }
 
-const v1::SessionRecord& OpenSession::Finish(const PeerClassifier& peers) {
-  record_.set_messages(Messages());
-  v1::Rank& rank = *record_.mutable_rank();
-  rank.set_parser_version(kParserVersion);
+const Session& OpenSession::Finish(const PeerClassifier& peers) {
+  session_.messages = Messages();
+  Session::Rank& rank = session_.rank;
+  rank.parser_version = kParserVersion;
   if (Has(kUncertain)) {
-    rank.set_lines_used(0);
+    rank.lines_used = 0;
   } else if (MessagesDependOnQueueIds()) {
     // A reading that missed the confirmations knows less.
-    rank.set_lines_used(rank.lines_used() + static_cast<uint32_t>(confirmed_queue_ids_.size()));
+    rank.lines_used += static_cast<uint32_t>(confirmed_queue_ids_.size());
   }
-  const v1::Peer& peer = *record_.mutable_peer();
-  record_.set_peer_class(peers.Classify(peer.address(), peer.name()));
-  record_.set_exclusion_list_hash(peers.list_hash());
-  return record_;
+  session_.peer_class = peers.Classify(session_.peer.address, session_.peer.name);
+  session_.exclusion_list_hash = peers.list_hash();
+  return session_;
 }
 
 // A DATA command counts the messages it accepted, BDAT counts chunks.
@@ -401,29 +392,15 @@ int32_t OpenSession::Messages() const {
 }
 
 void OpenSession::BecomeTombstone(absl::Time last_time) {
-  v1::SessionKey* key = record_.release_key();
+  Session::Key key = std::move(session_.key);
   Clear();
-  record_.set_allocated_key(key);
+  session_.key = std::move(key);
   tombstone_ = true;
   last_time_ = last_time;
 }
 
 void OpenSession::Clear() {
-  // SessionRecord::Clear would free the messages that every record has, and
-  // their strings' memory.
-  v1::SessionKey* key = record_.release_key();
-  v1::Rank* rank = record_.release_rank();
-  v1::TlsFacts* tls = record_.release_tls();
-  v1::Peer* peer = record_.release_peer();
-  record_.Clear();
-  if (key != nullptr) key->Clear();
-  if (rank != nullptr) rank->Clear();
-  if (tls != nullptr) tls->Clear();
-  if (peer != nullptr) peer->Clear();
-  record_.set_allocated_key(key);
-  record_.set_allocated_rank(rank);
-  record_.set_allocated_tls(tls);
-  record_.set_allocated_peer(peer);
+  session_.Clear();
   last_time_ = absl::Time();
   facts_ = 0;
   messages_by_counter_ = 0;
@@ -435,7 +412,7 @@ void OpenSession::Clear() {
 }
 
 void OpenSession::Save(agent::v1::OpenSession& saved) const {
-  *saved.mutable_record() = record_;
+  ToRecord(session_, *saved.mutable_record());
   SetTimestamp(last_time_, *saved.mutable_last_time());
   saved.set_tombstone(tombstone_);
   saved.set_ended(ended_);
@@ -448,7 +425,7 @@ void OpenSession::Save(agent::v1::OpenSession& saved) const {
 
 void OpenSession::Restore(const agent::v1::OpenSession& saved) {
   Clear();
-  record_ = saved.record();
+  FromRecord(saved.record(), session_);
   last_time_ = GetTimestamp(saved.last_time());
   tombstone_ = saved.tombstone();
   ended_ = saved.ended();
@@ -459,7 +436,5 @@ void OpenSession::Restore(const agent::v1::OpenSession& saved) {
                               saved.confirmed_queue_ids().end());
   open_queue_ids_.assign(saved.open_queue_ids().begin(), saved.open_queue_ids().end());
 }
-
-absl::Time OpenSession::stamp() const { return GetTimestamp(record_.key().stamp()); }
 
 }  // namespace mxtally

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "agent/parser/event.h"
 #include "agent/session/peer_class.h"
+#include "agent/session/session.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 #include "mxtally/v1/session.pb.h"
 
@@ -45,9 +46,9 @@ class OpenSession {
   // After End: the number of messages depends on queue ids still open.
   bool AwaitsQueueIds() const;
 
-  // After End: decides what was left open and returns the record, valid until
+  // After End: decides what was left open and returns the session, valid until
   // the next call of a method that is not const.
-  const v1::SessionRecord& Finish(const PeerClassifier& peers);
+  const Session& Finish(const PeerClassifier& peers);
 
   // Back to nothing; memory is kept for the next session.
   void Clear();
@@ -56,10 +57,10 @@ class OpenSession {
   void Restore(const agent::v1::OpenSession& saved);
 
   // As far as it is known: peer class, TLS state and the like come at the end.
-  const v1::SessionRecord& record() const { return record_; }
-  const std::string& host() const { return record_.key().host(); }
-  const std::string& tag() const { return record_.key().tag(); }
-  absl::Time stamp() const;
+  const Session& session() const { return session_; }
+  const std::string& host() const { return session_.key.host; }
+  const std::string& tag() const { return session_.key.tag; }
+  absl::Time stamp() const { return session_.key.stamp; }
   // Stamp of the last own line.
   absl::Time last_time() const { return last_time_; }
   void set_last_time(absl::Time time) { last_time_ = time; }
@@ -102,7 +103,7 @@ class OpenSession {
 
   // Until End, `end_reason` is what an abnormal end gave, and `lines_used`
   // counts the own lines.
-  v1::SessionRecord record_;
+  Session session_;
   absl::Time last_time_;
   uint32_t facts_ = 0;
   int32_t messages_by_counter_ = 0;

@@ -107,7 +107,7 @@ std::string EventText(LineClass line_class, const Event& event) {
   Printer printer(TypeText(event.type));
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
-  for (const CommandCounter& counter : event.Counters()) {
+  for (const CommandCounter& counter : event.counters) {
     printer.Add(counter.command,
                 std::to_string(counter.accepted) + "/" + std::to_string(counter.total));
   }
@@ -135,7 +135,7 @@ std::string Parsed(std::string_view program, std::string_view text) {
   Event event;
   // What an earlier line left must not show.
   event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
-  event.counter_count = 3;
+  event.counters.resize(3);
   event.pid = 7;
   const LineClass line_class = ParsePostfix(line, event);
   return EventText(line_class, event);

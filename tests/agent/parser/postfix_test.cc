@@ -83,8 +83,8 @@ TEST(PostfixTest, CountersBeyondTheLimitAreDropped) {
   line.text = text;
   Event event;
   ASSERT_EQ(ParsePostfix(line, event), LineClass::kEvent);
-  EXPECT_EQ(event.Counters().size(), size_t{Event::kCountersMax});
-  EXPECT_EQ(event.Counters().front().command, "c0");
+  EXPECT_EQ(event.counters.size(), Event::kCountersMax);
+  EXPECT_EQ(event.counters.front().command, "c0");
   EXPECT_TRUE(event.has_counters);
 }
 

@@ -10,17 +10,18 @@
 namespace mxtally {
 namespace {
 
-v1::SessionRecord Record(v1::TlsState state, const std::string& cipher = "",
-                         uint32_t code_point = 0, int messages = 0) {
-  v1::SessionRecord record;
-  record.set_service("smtpd");
-  record.set_messages(messages);
-  record.mutable_tls()->set_state(state);
-  record.mutable_tls()->set_protocol(cipher.empty() ? "" : "TLSv1.2");
-  record.mutable_tls()->set_cipher(cipher);
-  record.mutable_tls()->set_cipher_code_point(code_point);
-  if (code_point != 0) record.mutable_tls()->set_cipher_iana("IANA");
-  return record;
+constexpr CipherSuite kSuite = {.iana = "IANA", .code_point = 0x16};
+
+Session Of(v1::TlsState state, const std::string& cipher = "", const CipherSuite* suite = nullptr,
+           int messages = 0) {
+  Session session;
+  session.service = "smtpd";
+  session.messages = messages;
+  session.tls.state = state;
+  session.tls.protocol = cipher.empty() ? "" : "TLSv1.2";
+  session.tls.cipher = cipher;
+  session.tls.suite = suite;
+  return session;
 }
 
 TEST(DirectionTallyTest, SessionsAreTheSumOfTheirStates) {
@@ -28,7 +29,7 @@ TEST(DirectionTallyTest, SessionsAreTheSumOfTheirStates) {
   for (const v1::TlsState state :
        {v1::TLS_STATE_ESTABLISHED, v1::TLS_STATE_PLAINTEXT, v1::TLS_STATE_PLAINTEXT,
         v1::TLS_STATE_FAILED, v1::TLS_STATE_UNKNOWN}) {
-    tally.Add(Record(state));
+    tally.Add(Of(state));
   }
   const DirectionReport report = tally.Report();
   EXPECT_EQ(report.sessions, 5);
@@ -41,9 +42,9 @@ TEST(DirectionTallyTest, SessionsAreTheSumOfTheirStates) {
 
 TEST(DirectionTallyTest, MessagesOfUnknownSessionsAreInNoShare) {
   DirectionTally tally;
-  tally.Add(Record(v1::TLS_STATE_ESTABLISHED, "A", 1, 3));
-  tally.Add(Record(v1::TLS_STATE_PLAINTEXT, "", 0, 2));
-  tally.Add(Record(v1::TLS_STATE_UNKNOWN, "", 0, 10));
+  tally.Add(Of(v1::TLS_STATE_ESTABLISHED, "A", &kSuite, 3));
+  tally.Add(Of(v1::TLS_STATE_PLAINTEXT, "", nullptr, 2));
+  tally.Add(Of(v1::TLS_STATE_UNKNOWN, "", nullptr, 10));
   const DirectionReport report = tally.Report();
   EXPECT_EQ(report.messages, 15);
   EXPECT_EQ(report.tls_messages, 3);
@@ -52,11 +53,11 @@ TEST(DirectionTallyTest, MessagesOfUnknownSessionsAreInNoShare) {
 
 TEST(DirectionTallyTest, SpellingsOfOneSuiteAreOneRowUnderTheMostCommonName) {
   DirectionTally tally;
-  for (int i = 0; i < 2; ++i) tally.Add(Record(v1::TLS_STATE_ESTABLISHED, "EDH-X", 0x16));
-  for (int i = 0; i < 3; ++i) tally.Add(Record(v1::TLS_STATE_ESTABLISHED, "DHE-X", 0x16));
-  for (int i = 0; i < 4; ++i) tally.Add(Record(v1::TLS_STATE_ESTABLISHED, "OTHER", 0));
-  tally.Add(Record(v1::TLS_STATE_ESTABLISHED, "ANOTHER", 0));
-  tally.Add(Record(v1::TLS_STATE_ESTABLISHED));
+  for (int i = 0; i < 2; ++i) tally.Add(Of(v1::TLS_STATE_ESTABLISHED, "EDH-X", &kSuite));
+  for (int i = 0; i < 3; ++i) tally.Add(Of(v1::TLS_STATE_ESTABLISHED, "DHE-X", &kSuite));
+  for (int i = 0; i < 4; ++i) tally.Add(Of(v1::TLS_STATE_ESTABLISHED, "OTHER"));
+  tally.Add(Of(v1::TLS_STATE_ESTABLISHED, "ANOTHER"));
+  tally.Add(Of(v1::TLS_STATE_ESTABLISHED));
   const DirectionReport report = tally.Report();
   ASSERT_EQ(report.by_cipher.size(), 3);
   EXPECT_EQ(report.by_cipher[0].name, "DHE-X");

@@ -55,7 +55,9 @@ class LinesTest : public testing::Test, private AssemblerObserver {
     }
   }
 
-  void OnSession(const v1::SessionRecord& record) override {
+  void OnSession(const Session& session) override {
+    v1::SessionRecord record;
+    ToRecord(session, record);
     records_.push_back(RecordText(record));
   }
 

@@ -47,11 +47,11 @@ struct Events {
     int accepted = 0;
     int total = 0;
     for (const CommandCounter& counter : counters) {
-      event.counters[event.counter_count++] = counter;
+      event.counters.push_back(counter);
       accepted += counter.accepted;
       total += counter.total;
     }
-    event.counters[event.counter_count++] = {"commands", accepted, total};
+    event.counters.push_back({"commands", accepted, total});
     return event;
   }
   static Event Tls(std::string_view protocol = "TLSv1.2",
@@ -183,7 +183,7 @@ class SessionFixture : public testing::Test, protected Events, private Assembler
   int forgotten_ordinals_ = 0;
 
  private:
-  void OnSession(const v1::SessionRecord& record) override { records_.push_back(record); }
+  void OnSession(const Session& session) override { ToRecord(session, records_.emplace_back()); }
   void OnCutSession() override { ++cut_sessions_; }
   void OnEvictedSession() override { ++evicted_sessions_; }
   void OnForgottenOrdinal() override { ++forgotten_ordinals_; }
