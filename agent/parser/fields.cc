@@ -38,10 +38,10 @@ constexpr std::array<uint8_t, 256> MakeCharacterTable() {
 constexpr std::array<uint8_t, 256> kCharacters = MakeCharacterTable();
 
 // Takes the longest run of characters of `set`.
-std::string_view TakeRun(std::string_view& text, CharacterSet set) {
+inline std::string_view TakeRun(std::string_view& text, CharacterSet set) {
   size_t i = 0;
   while (i < text.size() && (kCharacters[static_cast<uint8_t>(text[i])] & set) != 0) ++i;
-  const std::string_view taken = text.substr(0, i);
+  const std::string_view taken(text.data(), i);
   text.remove_prefix(i);
   return taken;
 }
@@ -71,7 +71,7 @@ bool TakeNumber(std::string_view& text, int& number) {
 bool TakeNamedAddress(std::string_view& text, NamedAddress& peer) {
   peer.name = TakeRun(text, kHostName);
   if (!Consume(text, "[")) return false;
-  if (peer.name == "unknown") peer.name = {};
+  if (Is(peer.name, "unknown")) peer.name = {};
   if (Consume(text, "unknown]")) {
     peer.address = {};
   } else {

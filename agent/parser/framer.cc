@@ -1,8 +1,10 @@
 #include "agent/parser/framer.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/time/civil_time.h"
+#include "agent/parser/fields.h"
 
 namespace mxtally {
 namespace {
@@ -197,13 +199,9 @@ void SplitTag(FramedLine& frame) {
   frame.pid = pid;
 }
 
-// Splits "HOST TAG[PID]: TEXT".
-bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
-  const size_t host_end = rest.find(' ');
-  if (host_end == std::string_view::npos || host_end == 0) return false;
-  frame.host = rest.substr(0, host_end);
-  rest.remove_prefix(host_end + 1);
-  const size_t tag_end = std::min(rest.find(' '), rest.size());
+// Splits "TAG[PID]: TEXT".
+void SplitTagAndText(std::string_view rest, FramedLine& frame) {
+  const size_t tag_end = Find(rest, ' ');
   if (tag_end < 2 || rest[tag_end - 1] != ':') {
     frame.tag = {};
     frame.text = rest;
@@ -212,6 +210,14 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
     frame.text = rest.substr(std::min(tag_end + 1, rest.size()));
   }
   SplitTag(frame);
+}
+
+// Splits "HOST TAG[PID]: TEXT".
+bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
+  const size_t host_end = Find(rest, ' ');
+  if (host_end == rest.size() || host_end == 0) return false;
+  frame.host = rest.substr(0, host_end);
+  SplitTagAndText(rest.substr(host_end + 1), frame);
   return true;
 }
 
@@ -327,6 +333,34 @@ void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
   if (!plain) return;
   hour_prefix_ = stamp.hour_prefix;
   hour_start_ = absl::ToUnixSeconds(start);
+}
+
+bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Stamp& stamp,
+                           bool& repeats) {
+  repeats = size_ != 0 && line.size() > size_ && std::memcmp(line.data(), bytes_, size_) == 0;
+  if (!repeats) {
+    size_ = 0;
+    if (!Framer::SplitHeader(line, frame, stamp)) return false;
+    Remember(line, frame.host, stamp);
+    return true;
+  }
+  if (line.back() == '\r') line.remove_suffix(1);
+  stamp = stamp_;
+  if (!stamp_.hour_prefix.empty()) stamp.hour_prefix = line.substr(0, kHourPrefix);
+  frame.host = line.substr(host_at_, size_ - host_at_ - 1);
+  SplitTagAndText(line.substr(size_), frame);
+  return true;
+}
+
+void HeaderSplitter::Remember(std::string_view line, std::string_view host,
+                              const Framer::Stamp& stamp) {
+  host_at_ = host.data() - line.data();
+  const size_t size = host_at_ + host.size() + 1;
+  // A priority may stand before the stamp.
+  if (size > kBytesMax || line.front() == '<' || line.front() == '\0') return;
+  size_ = size;
+  std::memcpy(bytes_, line.data(), size);
+  stamp_ = stamp;
 }
 
 }  // namespace mxtally

@@ -115,6 +115,28 @@ class Framer {
   int64_t hour_start_ = 0;  // Seconds since 1970 UTC.
 };
 
+// Splits off the headers of lines that follow each other, of which most have stamp and
+// host in common with the line before.  One thread only.
+class HeaderSplitter {
+ public:
+  // As Framer::SplitHeader().  `repeats` tells that stamp and host are those of the
+  // line before, byte by byte.
+  bool Split(std::string_view line, FramedLine& frame, Framer::Stamp& stamp, bool& repeats);
+
+  // The next line repeats nothing.
+  void Forget() { size_ = 0; }
+
+ private:
+  void Remember(std::string_view line, std::string_view host, const Framer::Stamp& stamp);
+
+  static constexpr size_t kBytesMax = 64;
+  // The line before, up to its tag; 0: it is longer, or there is none.
+  size_t size_ = 0;
+  char bytes_[kBytesMax] = {};
+  size_t host_at_ = 0;
+  Framer::Stamp stamp_;
+};
+
 }  // namespace mxtally
 
 #endif  // MXTALLY_AGENT_PARSER_FRAMER_H_

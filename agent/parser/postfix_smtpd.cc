@@ -44,7 +44,7 @@ bool ReadCounters(std::string_view text, Event& event) {
     if (!TakeNumber(text, counter.accepted)) return false;
     counter.total = counter.accepted;
     if (Consume(text, "/") && !TakeNumber(text, counter.total)) return false;
-    if (counter.command == "commands") event.has_counters = true;
+    if (Is(counter.command, "commands")) event.has_counters = true;
     if (event.counters.size() < Event::kCountersMax) event.counters.push_back(counter);
   }
   return text.empty() && event.has_counters;
@@ -55,11 +55,10 @@ LineClass ReadDisconnect(std::string_view text, Event& event) {
   return EventIf(TakePeer(text, event) && ReadCounters(text, event));
 }
 
-// Reads "RCPT from NAMADDR" or "DATA (19 bytes) from NAMADDR" at the end.
-LineClass ReadAbnormalEnd(std::string_view reason, std::string_view text, Event& event) {
+// Reads " after RCPT from NAMADDR" or " after DATA (19 bytes) from NAMADDR" at the end.
+LineClass ReadAbnormalEnd(std::string_view text, Event& event) {
   event.type = EventType::kAbnormalEnd;
-  event.reason = reason;
-  if (!TakePlace(text, event.place)) return LineClass::kUnrecognized;
+  if (!Consume(text, " after ") || !TakePlace(text, event.place)) return LineClass::kUnrecognized;
   if (Consume(text, " (")) {
     TakeUntil(text, ')');
     if (!Consume(text, ")")) return LineClass::kUnrecognized;
@@ -67,15 +66,21 @@ LineClass ReadAbnormalEnd(std::string_view reason, std::string_view text, Event&
   return EventIf(Consume(text, " from ") && TakeLastPeer(text, event));
 }
 
+// Takes any of `words` off and returns it; empty when `text` begins otherwise.
+template <size_t... N>
+std::string_view TakeAnyOf(std::string_view& text, const char (&... words)[N]) {
+  std::string_view taken;
+  static_cast<void>(((Consume(text, words) ? (taken = {words, N - 1}, true) : false) || ...));
+  return taken;
+}
+
 // Reads any of the three abnormal ends, or leaves `text` alone.
 bool IsAbnormalEnd(std::string_view text, Event& event, LineClass& result) {
-  for (const std::string_view reason : {"lost connection", "timeout", "too many errors"}) {
-    std::string_view rest = text;
-    if (!Consume(rest, reason) || !Consume(rest, " after ")) continue;
-    result = ReadAbnormalEnd(reason, rest, event);
-    return true;
-  }
-  return false;
+  const std::string_view reason = TakeAnyOf(text, "lost connection", "timeout", "too many errors");
+  if (reason.empty() || !StartsWith(text, " after ")) return false;
+  event.reason = reason;
+  result = ReadAbnormalEnd(text, event);
+  return true;
 }
 
 // Reads what follows "TRUST TLS connection ".
@@ -86,8 +91,9 @@ LineClass ReadTlsSummary(std::string_view trust, std::string_view text, Event& e
   if (!event.tls.reused && !Consume(text, "established from ")) return LineClass::kUnrecognized;
   event.has_peer = true;
   if (!ParseTlsSummary(text, event.peer, event.tls)) return LineClass::kUnrecognized;
-  for (const std::string_view known : {"Anonymous", "Untrusted", "Trusted", "Verified"}) {
-    if (trust == known) event.tls.trust = trust;
+  if (Is(trust, "Anonymous") || Is(trust, "Untrusted") || Is(trust, "Trusted") ||
+      Is(trust, "Verified")) {
+    event.tls.trust = trust;
   }
   return LineClass::kEvent;
 }
@@ -121,16 +127,15 @@ LineClass ReadClient(std::string_view text, Event& event) {
   if (!TakePeer(text, event)) return LineClass::kUnrecognized;
   if (Consume(text, ", sasl_method=")) event.auth_mechanism = TakeUntil(text, ',', ' ');
   if (Consume(text, ", orig_queue_id=")) event.original_queue_id = TakeUntil(text, ',', ' ');
-  return EventIf(text.empty() || text.starts_with(", "));
+  return EventIf(text.empty() || StartsWith(text, ", "));
 }
 
 // The name in "... proto=ESMTP helo=<NAME>".  What stands before it may be the
 // peer's words, as the name itself is.
 std::string_view FindHelo(std::string_view text) {
-  static constexpr std::string_view kStart = "SMTP helo=<";
   for (size_t end = text.rfind('<'); end != std::string_view::npos && end > 0;
        end = text.rfind('<', end - 1)) {
-    if (!text.substr(0, end + 1).ends_with(kStart)) continue;
+    if (!EndsWith(text.substr(0, end + 1), "SMTP helo=<")) continue;
     text.remove_prefix(end + 1);
     const std::string_view helo = TakeUntil(text, '>', ' ');
     return text.starts_with(">") ? helo : std::string_view();
@@ -154,7 +159,7 @@ LineClass ReadTransaction(std::string_view text, Event& event) {
     return LineClass::kEvent;
   }
   const std::string_view action = TakeUntil(text, ':', ' ');
-  const bool reject = action == "reject" || action == "milter-reject";
+  const bool reject = Is(action, "reject") || Is(action, "milter-reject");
   event.type = reject ? EventType::kReject : EventType::kSessionNote;
   if (!Consume(text, ": ") || !TakePlace(text, event.place) || !Consume(text, " from ") ||
       !TakePeer(text, event)) {
@@ -196,11 +201,11 @@ LineClass ReadWarning(std::string_view text, Event& event) {
     ReadLibraryProblem(text, event);
     return LineClass::kEvent;
   }
-  for (const std::string_view limit :
-       {"Connection concurrency", "Connection rate", "Message delivery request rate",
-        "Recipient address rate", "AUTH command rate"}) {
-    std::string_view rest = text;
-    if (!Consume(rest, limit) || !Consume(rest, " limit exceeded: ")) continue;
+  std::string_view rest = text;
+  if (const std::string_view limit =
+          TakeAnyOf(rest, "Connection concurrency", "Connection rate",
+                    "Message delivery request rate", "Recipient address rate", "AUTH command rate");
+      !limit.empty() && Consume(rest, " limit exceeded: ")) {
     event.type = EventType::kLimit;
     event.reason = limit;
     return ReadLimit(rest, event);
@@ -210,18 +215,18 @@ LineClass ReadWarning(std::string_view text, Event& event) {
     event.reason = "New TLS session rate limit exceeded";
     return ReadLimit(text, event);
   }
-  for (const std::string_view refusal :
-       {"Refusing STARTTLS request", "Refusing TLS service request",
-        "Wrapper-mode request dropped"}) {
-    std::string_view rest = text;
-    if (!Consume(rest, refusal) || !Consume(rest, " from ")) continue;
+  rest = text;
+  if (const std::string_view refusal =
+          TakeAnyOf(rest, "Refusing STARTTLS request", "Refusing TLS service request",
+                    "Wrapper-mode request dropped");
+      !refusal.empty() && Consume(rest, " from ")) {
     event.reason = refusal;
     return ReadFrom(EventType::kTlsRefusedBeforeHandshake, rest, event);
   }
-  for (const std::string_view note :
-       {"non-SMTP command from ", "Illegal address syntax from ", "TLS SNI from "}) {
-    std::string_view rest = text;
-    if (Consume(rest, note)) return ReadFrom(EventType::kSessionNote, rest, event);
+  rest = text;
+  if (!TakeAnyOf(rest, "non-SMTP command from ", "Illegal address syntax from ", "TLS SNI from ")
+           .empty()) {
+    return ReadFrom(EventType::kSessionNote, rest, event);
   }
   return ReadPeerWarning(text, event);
 }
@@ -241,8 +246,8 @@ LineClass ReadSniNote(std::string_view text, Event& event) {
 // Lines that are known to say nothing about a session: smtpd's own chatter, what
 // TLS log levels above 1 add, and the output of "smtpd -v".
 bool IsChatter(std::string_view text) {
-  for (const std::string_view start :
-       {"error: ", "table ", "initializing the server-side TLS engine",
+  static constexpr std::string_view kStarts[] = {
+        "error: ", "table ", "initializing the server-side TLS engine",
         "using backwards-compatible default setting", "using default ", "SASL authentication ",
         // TLS log levels above 1.
         "SSL_accept:", "SSL3 alert ", "subject=", "issuer=", "read from ", "write to ",
@@ -253,7 +258,8 @@ bool IsChatter(std::string_view text) {
         // smtpd -v: the dialogue, and lines without a function's name.
         "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
         "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
-        "report ", "been_here", "trying "}) {
+        "report ", "been_here", "trying "};
+  for (const std::string_view start : kStarts) {
     if (text.starts_with(start)) return true;
   }
   // "smtpd_check_addr: addr=...", "private/anvil socket: wanted attribute: ...",
@@ -270,12 +276,11 @@ bool IsChatter(std::string_view text) {
 
 // "Anonymous TLS connection ...", and Postfix 2.2 to 2.4 without the first word.
 bool TakeTlsConnection(std::string_view& text, std::string_view& trust) {
-  static constexpr std::string_view kWords = "TLS connection ";
   trust = {};
-  if (Consume(text, kWords)) return true;
+  if (Consume(text, "TLS connection ")) return true;
   std::string_view rest = text;
   trust = TakeUntil(rest, ' ');
-  if (!Consume(rest, " ") || !Consume(rest, kWords)) return false;
+  if (!Consume(rest, " ") || !Consume(rest, "TLS connection ")) return false;
   text = rest;
   return true;
 }
@@ -365,7 +370,7 @@ void TakeOffRepetition(std::string_view& text) {
 }  // namespace
 
 LineClass ParseSmtpd(std::string_view text, Event& event) {
-  if (text.starts_with("message repeated ")) TakeOffRepetition(text);
+  if (StartsWith(text, "message repeated ")) TakeOffRepetition(text);
   if (text.empty()) return LineClass::kIgnored;
   LineClass result;
   if (ReadSessionLine(text, event, result)) return result;

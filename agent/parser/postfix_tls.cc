@@ -37,15 +37,15 @@ void TakeNameAndParentheses(std::string_view& text, std::string_view& name,
 void ReadSuffix(std::string_view text, TlsSummary& summary) {
   while (Consume(text, " ")) {
     const std::string_view word = TakeUntil(text, ' ');
-    if (word == "key-exchange") {
+    if (Is(word, "key-exchange")) {
       TakeNameAndParentheses(text, summary.kex, summary.kex_parameter);
-    } else if (word == "server-signature") {
+    } else if (Is(word, "server-signature")) {
       TakeNameAndParentheses(text, summary.server_signature, summary.server_signature_key);
-    } else if (word == "server-digest") {
+    } else if (Is(word, "server-digest")) {
       TakeName(text, summary.server_digest);
-    } else if (word == "client-signature") {
+    } else if (Is(word, "client-signature")) {
       TakeNameAndParentheses(text, summary.client_signature, summary.client_signature_key);
-    } else if (word == "client-digest") {
+    } else if (Is(word, "client-digest")) {
       TakeName(text, summary.client_digest);
     }
   }

@@ -25,6 +25,8 @@ class LogChunk {
   // A line that says something: its time, or an event.
   struct Line {
     Framer::Stamp stamp;
+    // The stamp, byte by byte, is that of the line before.
+    bool repeats_stamp = false;
     LineClass line_class = LineClass::kIgnored;
     // Lines right behind it that say nothing, not even another time.
     int ignored_behind = 0;
@@ -65,8 +67,8 @@ class LogChunk {
  private:
   void ParseLine(std::string_view text);
 
+  HeaderSplitter headers_;
   std::string_view last_stamp_;
-  bool last_stamp_twice_ = false;
   std::vector<Line> lines_;
   // The first `events_used_` are of this chunk; the others keep their memory.
   std::vector<LineEvent> events_;

@@ -81,13 +81,16 @@ class LogScan {
   }
 
   void GatherLine(const LogChunk::Line& line, LogChunk& chunk) {
-    absl::Time time;
-    if (!framer_.Resolve(line.stamp, time)) {
+    if (!line.repeats_stamp) has_time_ = framer_.Resolve(line.stamp, time_);
+    if (!has_time_) {
       ++(MentionsPostfix(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
       return;
     }
-    Widen(time);
-    if (first_line_.Returns(line.text, time)) BeginAgain(time);
+    const absl::Time time = time_;
+    if (!line.repeats_stamp) {
+      Widen(time);
+      if (first_line_.Returns(line.text, time)) BeginAgain(time);
+    }
     if (line.line_class == LineClass::kEvent) {
       ++report_.lines.parsed;
       LogChunk::LineEvent& parsed = chunk.event(line);
@@ -117,6 +120,9 @@ class LogScan {
   Framer framer_;
   FirstLine first_line_;
   Assembler assembler_;
+  // Of the last line.
+  bool has_time_ = false;
+  absl::Time time_;
 };
 
 // All logs, one after the other.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "agent/parser/fields.h"
 #include "agent/parser/postfix.h"
 #include "agent/parser/tls_names.h"
 #include "agent/session/assembler.h"
@@ -243,15 +244,15 @@ void OpenSession::TakeCounters(const Event& event) {
       count.accepted = counter.accepted;
       count.total = counter.total;
     }
-    if (counter.command == "notes") continue;
+    if (Is(counter.command, "notes")) continue;
     if (counter.total > 0) facts_ |= kAnyCommand;
-    if (counter.command == "starttls") {
+    if (Is(counter.command, "starttls")) {
       facts_ |= counter.accepted > 0 ? kStarttlsAccepted : kStarttlsFailed;
-    } else if (counter.command == "data") {
+    } else if (Is(counter.command, "data")) {
       messages_by_counter_ = counter.accepted;
-    } else if (counter.command == "bdat") {
+    } else if (Is(counter.command, "bdat")) {
       if (counter.accepted > 0) facts_ |= kBdat;
-    } else if (counter.command == "auth") {
+    } else if (Is(counter.command, "auth")) {
       session_.auth_accepted = counter.accepted;
       session_.auth_failed = counter.total - counter.accepted;
     }
