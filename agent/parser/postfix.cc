@@ -79,13 +79,16 @@ LineClass ParseMaster(std::string_view text, Event& event) {
 // Programs of Postfix whose lines say nothing about a session of smtpd.
 bool IsOtherProgram(std::string_view name) {
   static constexpr std::array<std::string_view, 40> kPrograms = {
-      "anvil",     "bounce",     "defer",     "discard",        "dnsblog",    "error",
-      "flush",     "lmtp",       "local",     "oqmgr",          "pickup",     "pipe",
-      "postalias", "postconf",   "postdrop",  "postfix-script", "postkick",   "postlog",
-      "postlogd",  "postmap",    "postmulti", "postqueue",      "postscreen", "postsuper",
-      "proxymap",  "proxywrite", "qmqpd",     "relay",          "retry",      "scache",
-      "sendmail",  "showq",      "smtp",      "spawn",          "tlsmgr",     "tlsproxy",
-      "trace",     "trivial-rewrite", "verify", "virtual"};
+      "anvil",     "bounce",          "defer",      "discard",
+      "dnsblog",   "error",           "flush",      "lmtp",
+      "local",     "oqmgr",           "pickup",     "pipe",
+      "postalias", "postconf",        "postdrop",   "postfix-script",
+      "postkick",  "postlog",         "postlogd",   "postmap",
+      "postmulti", "postqueue",       "postscreen", "postsuper",
+      "proxymap",  "proxywrite",      "qmqpd",      "relay",
+      "retry",     "scache",          "sendmail",   "showq",
+      "smtp",      "spawn",           "tlsmgr",     "tlsproxy",
+      "trace",     "trivial-rewrite", "verify",     "virtual"};
   // The first letter tells most of them apart.
   for (const std::string_view program : kPrograms) {
     if (program.front() == name.front() && program == name) return true;

@@ -247,18 +247,18 @@ LineClass ReadSniNote(std::string_view text, Event& event) {
 // TLS log levels above 1 add, and the output of "smtpd -v".
 bool IsChatter(std::string_view text) {
   static constexpr std::string_view kStarts[] = {
-        "error: ", "table ", "initializing the server-side TLS engine",
-        "using backwards-compatible default setting", "using default ", "SASL authentication ",
-        // TLS log levels above 1.
-        "SSL_accept:", "SSL3 alert ", "subject=", "issuer=", "read from ", "write to ",
-        "certificate verification failed for ", "CA certificate verification failed for ",
-        "client certificate verification failed for ", "verify ",
-        "depth=", "fingerprint=", "looking up session ", "save session ", "remove session ",
-        "Reusing old session", "server certificate verification failed for ",
-        // smtpd -v: the dialogue, and lines without a function's name.
-        "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
-        "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
-        "report ", "been_here", "trying "};
+      "error: ", "table ", "initializing the server-side TLS engine",
+      "using backwards-compatible default setting", "using default ", "SASL authentication ",
+      // TLS log levels above 1.
+      "SSL_accept:", "SSL3 alert ", "subject=", "issuer=", "read from ", "write to ",
+      "certificate verification failed for ", "CA certificate verification failed for ",
+      "client certificate verification failed for ", "verify ",
+      "depth=", "fingerprint=", "looking up session ", "save session ", "remove session ",
+      "Reusing old session", "server certificate verification failed for ",
+      // smtpd -v: the dialogue, and lines without a function's name.
+      "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
+      "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
+      "report ", "been_here", "trying "};
   for (const std::string_view start : kStarts) {
     if (text.starts_with(start)) return true;
   }

@@ -82,10 +82,12 @@ struct Assembler::Impl {
 
   // The host of a line's keys.  Valid until the next line's.
   std::string_view KeyHost(std::string_view host);
-  // Names of things in the maps: the tag or queue id alone when all lines are
-  // one host's, else behind the key's host and a blank, which neither can hold.
-  // Valid until the next call.
-  std::string_view ProcessName(std::string_view host, std::string_view tag);
+  // The same in names of processes: empty when all lines are one host's.
+  std::string_view NameHost(std::string_view host) {
+    return own_host.empty() ? KeyHost(host) : std::string_view();
+  }
+  // The queue id alone when all lines are one host's, else behind the key's host
+  // and a blank, which neither can hold.  Valid until the next call.
   std::string_view QueueIdName(std::string_view host, std::string_view id);
   // The process that wrote the line; null when nothing is known of it.
   Process* FindProcess(const FramedLine& line);
@@ -93,8 +95,9 @@ struct Assembler::Impl {
 
   void MoveTo(absl::Time stamp);
   void AddOwnLine(const FramedLine& line, const Event& event);
-  std::optional<Handle> Find(const FramedLine& line);
-  std::optional<Handle> Start(const FramedLine& line, EventType type);
+  std::optional<Handle> Find(const Process& process, absl::Time time);
+  // `process` wrote the line; null if it is not known.
+  std::optional<Handle> Start(const FramedLine& line, EventType type, Process* process);
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
 
@@ -130,9 +133,6 @@ struct Assembler::Impl {
   std::string queue_id_name, key_tag;
   // Of the last line: most lines are of one host.
   std::string header_host, key_host;
-  // Begins with a host and a blank, which take so many bytes.
-  std::string process_name;
-  size_t process_name_host = 0;
 };
 
 std::string_view Assembler::Impl::KeyHost(std::string_view host) {
@@ -144,17 +144,6 @@ std::string_view Assembler::Impl::KeyHost(std::string_view host) {
   return key_host;
 }
 
-std::string_view Assembler::Impl::ProcessName(std::string_view host, std::string_view tag) {
-  if (!own_host.empty()) return tag;
-  if (process_name_host != host.size() + 1 || !process_name.starts_with(host)) {
-    process_name.assign(host).push_back(' ');
-    process_name_host = process_name.size();
-  }
-  process_name.resize(process_name_host);
-  process_name.append(tag);
-  return process_name;
-}
-
 std::string_view Assembler::Impl::QueueIdName(std::string_view host, std::string_view id) {
   if (!own_host.empty()) return id;
   queue_id_name.assign(host).append(" ").append(id);
@@ -163,18 +152,18 @@ std::string_view Assembler::Impl::QueueIdName(std::string_view host, std::string
 
 // Names are in the form of keys, as the tags of nearly all lines are.
 Process* Assembler::Impl::FindProcess(const FramedLine& line) {
-  const std::string_view host = KeyHost(line.host);
-  if (Process* found = processes.Find(ProcessName(host, line.tag)); found != nullptr) return found;
+  const std::string_view host = NameHost(line.host);
+  if (Process* found = processes.Find({host, line.tag}); found != nullptr) return found;
   if (line.tag.size() <= kKeyTagBytesMax && IsGraphic(line.tag)) return nullptr;
   key_tag.clear();
   AppendKeyTag(line.tag, key_tag);
-  return processes.Find(ProcessName(host, key_tag));
+  return processes.Find({host, key_tag});
 }
 
 Process& Assembler::Impl::FindOrAddProcess(const FramedLine& line) {
   key_tag.clear();
   AppendKeyTag(line.tag, key_tag);
-  return processes.FindOrAdd(ProcessName(KeyHost(line.host), key_tag));
+  return processes.FindOrAdd({NameHost(line.host), key_tag});
 }
 
 void Assembler::Impl::MoveTo(absl::Time stamp) {
@@ -194,7 +183,12 @@ void Assembler::Impl::MoveTo(absl::Time stamp) {
 }
 
 void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
-  std::optional<Handle> session = Find(line);
+  Process* process = FindProcess(line);
+  std::optional<Handle> session;
+  if (process != nullptr && process->session.has_value()) {
+    session = Find(*process, line.time);
+    process = nullptr;  // With its session it may be gone.
+  }
   if (event.type == EventType::kConnect && session.has_value()) {
     if ((*session)->tombstone()) {
       DropTombstone(*session);
@@ -205,7 +199,7 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   }
   if (!session.has_value()) {
     if (!StartsSession(event.type)) return;
-    session = Start(line, event.type);
+    session = Start(line, event.type, process);
     if (!session.has_value()) return;
   }
   if ((*session)->tombstone()) {
@@ -221,23 +215,21 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
 
 // The clock moves in steps, and a session or tombstone that is past its time may
 // stand behind the list's head: what becomes of a line depends on its own time.
-std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const FramedLine& line) {
-  const Process* process = FindProcess(line);
-  if (process == nullptr || !process->session.has_value()) return std::nullopt;
-  const Handle session = *process->session;
-  if (!session->tombstone() && line.time - session->last_time() > options.idle_max) {
+std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const Process& process,
+                                                             absl::Time time) {
+  const Handle session = *process.session;
+  if (time - session->last_time() <= options.idle_max) return session;
+  if (!session->tombstone()) {
     GiveUp(session, v1::END_REASON_IDLE, session->last_time() + options.idle_max);
+    if (time - session->last_time() <= options.idle_max) return session;
   }
-  if (session->tombstone() && line.time - session->last_time() > options.idle_max) {
-    DropTombstone(session);
-    return std::nullopt;
-  }
-  return session;
+  DropTombstone(session);
+  return std::nullopt;
 }
 
 // Returns nullopt for a cut session whose first line seen is its last.
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& line,
-                                                              EventType type) {
+                                                              EventType type, Process* process) {
   // Of a cut session no line that starts it was read: it takes no ordinal.
   // One too many would name later sessions of the stamp unlike any other reading.
   const bool cut = type != EventType::kConnect && !Covers(line.time);
@@ -251,16 +243,16 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
   List& list = cut ? tombstones : live;
   list.splice(list.end(), spare, session);
 
-  Process& process = FindOrAddProcess(line);
-  process.session = session;
-  session->process = &process;
+  if (process == nullptr) process = &FindOrAddProcess(line);
+  process->session = session;
+  session->process = process;
   uint32_t ordinal = 0;
   if (!cut) {
     int64_t forgotten = 0;
-    ordinal = processes.NextOrdinal(process, line.time, clock.now(), forgotten);
+    ordinal = processes.NextOrdinal(*process, line.time, clock.now(), forgotten);
     for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
   }
-  session->Begin(KeyHost(line.host), key_tag, line.time, ordinal, line.time == reading_start);
+  session->Begin(KeyHost(line.host), process->tag, line.time, ordinal, line.time == reading_start);
   if (cut) session->BecomeTombstone(line.time);
   return session;
 }
@@ -428,7 +420,7 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
     session->Restore(saved);
     if (!session->ended()) {
       Process& process =
-          impl_->processes.FindOrAdd(impl_->ProcessName(session->host(), session->tag()));
+          impl_->processes.FindOrAdd({impl_->NameHost(session->host()), session->tag()});
       process.session = session;
       session->process = &process;
     }

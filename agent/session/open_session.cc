@@ -20,7 +20,7 @@ constexpr size_t kNameMax = 255;
 constexpr size_t kAddressMax = 64;
 constexpr size_t kPlaceMax = 32;
 constexpr size_t kMechanismMax = 32;
-constexpr size_t kCommandMax = 16;
+constexpr size_t kCommandMax = Session::CommandCount::kBytesMax;
 constexpr size_t kQueueIdMax = 32;
 constexpr size_t kProtocolMax = 16;
 constexpr size_t kCipherMax = 80;
@@ -240,7 +240,13 @@ void OpenSession::TakeCounters(const Event& event) {
   for (const CommandCounter& counter : event.counters) {
     if (session_.commands.size() < kCommandsMax) {
       Session::CommandCount& count = session_.commands.emplace_back();
-      SetText(counter.command, kCommandMax, count.command);
+      if (IsPlainText(counter.command)) {
+        SetCommand(counter.command, count);
+      } else {
+        std::string command;
+        SetText(counter.command, kCommandMax, command);
+        SetCommand(command, count);
+      }
       count.accepted = counter.accepted;
       count.total = counter.total;
     }

@@ -73,6 +73,11 @@ bool IsLoopback(const uint8_t address[16]) {
          HasPrefix(address, kLoopback6, kAddressBits);
 }
 
+// A look at the text, before it is parsed.
+bool MayBeLoopback(std::string_view address) {
+  return address.starts_with("127.") || address.find(':') != std::string_view::npos;
+}
+
 std::optional<int> ParsePrefixLength(std::string_view digits) {
   int length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
@@ -176,6 +181,7 @@ v1::PeerClass PeerClassifier::Classify(std::string_view address, std::string_vie
       if (NameIsIn(name, domain)) return v1::PEER_CLASS_EXCLUDED;
     }
   }
+  if (networks_.empty() && !MayBeLoopback(address)) return v1::PEER_CLASS_EXTERNAL;
   uint8_t bytes[16];
   bool is_ipv4 = false;
   if (!ParseAddress(address, bytes, &is_ipv4)) return v1::PEER_CLASS_EXTERNAL;

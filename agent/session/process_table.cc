@@ -1,22 +1,42 @@
 #include "agent/session/process_table.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 #include <vector>
 
-namespace mxtally {
+#include "absl/strings/str_cat.h"
 
-Process* ProcessTable::Find(std::string_view name) {
+namespace mxtally {
+namespace {
+
+ProcessName NameOf(const Process& process) { return {process.host, process.tag}; }
+
+// As saved: the tag alone, or behind the host and a blank, which neither can hold.
+std::string SavedName(const Process& process) {
+  return process.host.empty() ? process.tag : absl::StrCat(process.host, " ", process.tag);
+}
+
+ProcessName ParseSavedName(std::string_view saved) {
+  const size_t blank = saved.find(' ');
+  if (blank == std::string_view::npos) return {{}, saved};
+  return {saved.substr(0, blank), saved.substr(blank + 1)};
+}
+
+}  // namespace
+
+Process* ProcessTable::Find(const ProcessName& name) {
   const auto found = processes_.find(name);
   return found == processes_.end() ? nullptr : found->second.get();
 }
 
-Process& ProcessTable::FindOrAdd(std::string_view name) {
+Process& ProcessTable::FindOrAdd(const ProcessName& name) {
   if (Process* found = Find(name); found != nullptr) return *found;
   auto process = std::make_unique<Process>();
-  process->name = name;
+  process->host = name.host;
+  process->tag = name.tag;
   Process& added = *process;
-  processes_.emplace(added.name, std::move(process));
+  processes_.emplace(NameOf(added), std::move(process));
   return added;
 }
 
@@ -26,7 +46,7 @@ void ProcessTable::Free(Process& process) {
 }
 
 void ProcessTable::RemoveIfUnused(Process& process) {
-  if (process.stamps == 0 && !process.session.has_value()) processes_.erase(process.name);
+  if (process.stamps == 0 && !process.session.has_value()) processes_.erase(NameOf(process));
 }
 
 uint32_t ProcessTable::NextOrdinal(Process& process, absl::Time stamp, absl::Time now,
@@ -105,12 +125,14 @@ void ProcessTable::Save(google::protobuf::RepeatedPtrField<agent::v1::TagOrdinal
   for (const auto& [name, process] : processes_) {
     if (process->stamps > 0) processes.push_back(process.get());
   }
-  std::sort(processes.begin(), processes.end(), [](auto* a, auto* b) { return a->name < b->name; });
+  std::sort(processes.begin(), processes.end(), [](const Process* a, const Process* b) {
+    return std::tie(a->host, a->tag) < std::tie(b->host, b->tag);
+  });
   absl::flat_hash_map<const Process*, Entry> entries;
   entries.reserve(processes.size());
   for (const Process* process : processes) {
     agent::v1::TagOrdinals* proto = saved.Add();
-    proto->set_tag(process->name);
+    proto->set_tag(SavedName(*process));
     // Exactly: a busy host has tens of thousands, and the snapshot is kept.
     proto->mutable_stamp_deltas_ns()->Reserve(process->stamps);
     proto->mutable_counts()->Reserve(process->stamps);
@@ -139,7 +161,8 @@ void ProcessTable::Restore(
     int64_t ns = 0;
     for (int i = 0; i < std::min(entry.stamp_deltas_ns_size(), entry.counts_size()); ++i) {
       ns += entry.stamp_deltas_ns(i);
-      pairs.push_back({absl::FromUnixNanos(ns), &FindOrAdd(entry.tag()), entry.counts(i)});
+      pairs.push_back(
+          {absl::FromUnixNanos(ns), &FindOrAdd(ParseSavedName(entry.tag())), entry.counts(i)});
     }
   }
   // In the order of time each is an append.

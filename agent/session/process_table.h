@@ -38,8 +38,17 @@ struct ProcessSession : OpenSession {
 };
 using SessionList = std::list<ProcessSession>;
 
+// Tags name a process of one host.
+struct ProcessName {
+  std::string_view host;  // Empty where all are one host's.
+  std::string_view tag;
+
+  bool operator==(const ProcessName&) const = default;
+};
+
 struct Process {
-  std::string name;
+  std::string host;
+  std::string tag;
   std::optional<SessionList::iterator> session;
   // Stamps that the table remembers of it.
   int stamps = 0;
@@ -55,9 +64,9 @@ class ProcessTable {
   ProcessTable& operator=(const ProcessTable&) = delete;
 
   // Null when nothing is known of it.
-  Process* Find(std::string_view name);
+  Process* Find(const ProcessName& name);
   // A process stays where it is while it has a session or remembered stamps.
-  Process& FindOrAdd(std::string_view name);
+  Process& FindOrAdd(const ProcessName& name);
   // Ends what the process does now.
   void Free(Process& process);
 
@@ -98,8 +107,14 @@ class ProcessTable {
 
   const absl::Duration memory_;
   const int stamps_max_;
+  struct Hash {
+    size_t operator()(const ProcessName& name) const {
+      return MixHash(NameHash()(name.host), NameHash()(name.tag));
+    }
+  };
+
   // Keys are the processes' own names.
-  absl::flat_hash_map<std::string_view, std::unique_ptr<Process>, NameHash, NameEqual> processes_;
+  absl::flat_hash_map<ProcessName, std::unique_ptr<Process>, Hash> processes_;
   std::deque<Stamp> stamps_;  // Sorted by time.
   int64_t count_ = 0;         // Of all stamps' counts.
 };

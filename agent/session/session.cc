@@ -1,5 +1,7 @@
 #include "agent/session/session.h"
 
+#include <cstring>
+
 #include "agent/session/proto_time.h"
 
 namespace mxtally {
@@ -131,6 +133,12 @@ void Session::Clear() {
   limit_warnings = 0;
 }
 
+void SetCommand(std::string_view command, Session::CommandCount& count) {
+  command = command.substr(0, Session::CommandCount::kBytesMax);
+  std::memcpy(count.bytes, command.data(), command.size());
+  count.size = static_cast<uint8_t>(command.size());
+}
+
 void ToRecord(const Session& session, v1::SessionRecord& record) {
   using Record = v1::SessionRecord;
   ToProto(session.key, *record.mutable_key());
@@ -164,7 +172,7 @@ void ToRecord(const Session& session, v1::SessionRecord& record) {
   record.clear_commands();
   for (const Session::CommandCount& command : session.commands) {
     v1::CommandCount& count = *record.add_commands();
-    count.set_command(command.command);
+    count.mutable_command()->assign(command.command());
     count.set_accepted(command.accepted);
     count.set_total(command.total);
   }
@@ -203,8 +211,10 @@ void FromRecord(const v1::SessionRecord& record, Session& session) {
   session.auth_mechanism = record.auth_mechanism();
   session.commands.clear();
   for (const v1::CommandCount& count : record.commands()) {
-    session.commands.push_back(
-        {.command = count.command(), .accepted = count.accepted(), .total = count.total()});
+    Session::CommandCount& command = session.commands.emplace_back();
+    SetCommand(count.command(), command);
+    command.accepted = count.accepted();
+    command.total = count.total();
   }
   session.queue_ids.assign(record.queue_ids().begin(), record.queue_ids().end());
   session.original_queue_id = record.original_queue_id();

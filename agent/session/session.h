@@ -4,9 +4,11 @@
 #ifndef MXTALLY_AGENT_SESSION_SESSION_H_
 #define MXTALLY_AGENT_SESSION_SESSION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -57,7 +59,12 @@ struct Session {
     std::string helo;
   };
   struct CommandCount {
-    std::string command;
+    static constexpr size_t kBytesMax = 16;
+
+    std::string_view command() const { return {bytes, size}; }
+
+    char bytes[kBytesMax];
+    uint8_t size = 0;
     int accepted = 0;
     int total = 0;
   };
@@ -86,6 +93,9 @@ struct Session {
   // Back to nothing; memory is kept.
   void Clear();
 };
+
+// Sets the name, of which it takes the bytes that there is room for.
+void SetCommand(std::string_view command, Session::CommandCount& count);
 
 // Writes every field that a Session has, whatever `record` held before; its memory is
 // reused.  `key`, `rank`, `tls` and `peer` are present then, so that equal

@@ -69,7 +69,7 @@ bool IsAscii(std::string_view text, uint8_t low, uint8_t barred) {
 void SetText(std::string_view text, size_t bytes_max, std::string& out) {
   // What could be stored as it is, is stored again: most lines repeat the peer.
   if (out == text) return;
-  if (text.size() <= bytes_max && IsAscii(text, ' ', '@')) {
+  if (text.size() <= bytes_max && IsPlainText(text)) {
     out.assign(text);
     return;
   }
@@ -90,6 +90,8 @@ void SetLowerText(std::string_view text, size_t bytes_max, std::string& out) {
   SetText(text, bytes_max, out);
   for (char& c : out) c = absl::ascii_tolower(c);
 }
+
+bool IsPlainText(std::string_view text) { return IsAscii(text, ' ', '@'); }
 
 bool IsGraphic(std::string_view text) { return IsAscii(text, '!', 0x7f); }
 

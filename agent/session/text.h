@@ -17,6 +17,9 @@ void SetText(std::string_view text, size_t bytes_max, std::string& out);
 // The same in lower case (ASCII), for names.
 void SetLowerText(std::string_view text, size_t bytes_max, std::string& out);
 
+// Whether SetText() takes it as it is, but for its length.
+bool IsPlainText(std::string_view text);
+
 // Whether every byte is visible ASCII.
 bool IsGraphic(std::string_view text);
 

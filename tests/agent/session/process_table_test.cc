@@ -12,7 +12,7 @@ class ProcessTableTest : public testing::Test {
  protected:
   uint32_t Next(std::string_view tag, int second) {
     const absl::Time stamp = absl::FromUnixSeconds(1'000'000 + second);
-    return table_->NextOrdinal(table_->FindOrAdd(tag), stamp, stamp, forgotten_);
+    return table_->NextOrdinal(table_->FindOrAdd({"", tag}), stamp, stamp, forgotten_);
   }
   void Restart(absl::Duration memory, int stamps_max) {
     table_ = std::make_unique<ProcessTable>(memory, stamps_max);
@@ -112,17 +112,17 @@ TEST_F(ProcessTableTest, WhatFollowsAStampCanBeForgotten) {
 
 TEST_F(ProcessTableTest, ProcessIsKnownWhileItHasASessionOrStamps) {
   SessionList sessions(1);
-  Process& idle = table_->FindOrAdd("idle");
+  Process& idle = table_->FindOrAdd({"", "idle"});
   idle.session = sessions.begin();
-  EXPECT_EQ(table_->Find("idle"), &idle);
+  EXPECT_EQ(table_->Find({"", "idle"}), &idle);
   table_->Free(idle);
-  EXPECT_EQ(table_->Find("idle"), nullptr);
+  EXPECT_EQ(table_->Find({"", "idle"}), nullptr);
 
   Next("busy", 0);
-  table_->Free(table_->FindOrAdd("busy"));
-  EXPECT_NE(table_->Find("busy"), nullptr);
+  table_->Free(table_->FindOrAdd({"", "busy"}));
+  EXPECT_NE(table_->Find({"", "busy"}), nullptr);
   Next("other", 101);
-  EXPECT_EQ(table_->Find("busy"), nullptr);
+  EXPECT_EQ(table_->Find({"", "busy"}), nullptr);
 }
 
 TEST_F(ProcessTableTest, StampsOutOfOrderAreFoundAgain) {
