@@ -55,19 +55,6 @@ bool IsLongQueueId(std::string_view id) {
 
 }  // namespace
 
-bool TakeNumber(std::string_view& text, int& number) {
-  static constexpr size_t kDigitsMax = 9;
-  size_t i = 0;
-  int value = 0;
-  for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) {
-    if (i == kDigitsMax) return false;
-    value = value * 10 + (text[i] - '0');
-  }
-  text.remove_prefix(i);
-  number = value;
-  return i > 0;
-}
-
 bool TakeNamedAddress(std::string_view& text, NamedAddress& peer) {
   peer.name = TakeRun(text, kHostName);
   if (!Consume(text, "[")) return false;

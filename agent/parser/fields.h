@@ -80,7 +80,18 @@ inline std::string_view TakeUntil(std::string_view& text, char stop, char other_
 }
 
 // A number without sign that fits `int`.
-bool TakeNumber(std::string_view& text, int& number);
+inline bool TakeNumber(std::string_view& text, int& number) {
+  constexpr size_t kDigitsMax = 9;
+  size_t i = 0;
+  int value = 0;
+  for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) {
+    if (i == kDigitsMax) return false;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(i);
+  number = value;
+  return i > 0;
+}
 
 // "name[address]", "name[address]:port", "[address]".  Names are host names and
 // addresses are numeric, so neither can hold a blank or a bracket.

@@ -34,18 +34,20 @@ bool TakeLastPeer(std::string_view text, Event& event) {
 bool ReadCounters(std::string_view text, Event& event) {
   if (text.empty()) return true;
   while (Consume(text, " ")) {
-    CommandCounter counter;
-    counter.command = TakeUntil(text, '=', ' ');
-    if (counter.command.empty() || !Consume(text, "=") || text.empty()) return false;
+    const std::string_view command = TakeUntil(text, '=', ' ');
+    if (command.empty() || !Consume(text, "=") || text.empty()) return false;
     if (text.front() < '0' || text.front() > '9') {  // "notes=bare_lf"
       if (TakeUntil(text, ' ').empty()) return false;
       continue;
     }
-    if (!TakeNumber(text, counter.accepted)) return false;
-    counter.total = counter.accepted;
-    if (Consume(text, "/") && !TakeNumber(text, counter.total)) return false;
-    if (Is(counter.command, "commands")) event.has_counters = true;
-    if (event.counters.size() < Event::kCountersMax) event.counters.push_back(counter);
+    int accepted = 0;
+    if (!TakeNumber(text, accepted)) return false;
+    int total = accepted;
+    if (Consume(text, "/") && !TakeNumber(text, total)) return false;
+    if (Is(command, "commands")) event.has_counters = true;
+    if (event.counters.size() < Event::kCountersMax) {
+      event.counters.push_back({.command = command, .accepted = accepted, .total = total});
+    }
   }
   return text.empty() && event.has_counters;
 }

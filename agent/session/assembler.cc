@@ -106,6 +106,7 @@ struct Assembler::Impl {
   void AbortProcess(const FramedLine& line, const Event& event);
   void AbortInstance(const FramedLine& line);
 
+  static const Service& ServiceOf(Process& process);
   void End(Handle session, v1::EndReason reason);
   void GiveUp(Handle session, v1::EndReason reason, absl::Time tombstone_time);
   void Emit(List& list, Handle session);
@@ -324,9 +325,15 @@ void Assembler::Impl::AbortInstance(const FramedLine& line) {
   }
 }
 
+const Service& Assembler::Impl::ServiceOf(Process& process) {
+  if (process.service.name.empty()) process.service = mxtally::ServiceOf(process.tag);
+  return process.service;
+}
+
 void Assembler::Impl::End(Handle session, v1::EndReason reason) {
-  processes.Free(*std::exchange(session->process, nullptr));
-  session->End(reason);
+  Process& process = *std::exchange(session->process, nullptr);
+  session->End(reason, ServiceOf(process));
+  processes.Free(process);
   if (session->AwaitsQueueIds()) {
     held.splice(held.end(), live, session);
   } else {
@@ -338,7 +345,7 @@ void Assembler::Impl::GiveUp(Handle session, v1::EndReason reason, absl::Time to
   for (const std::string& id : session->open_queue_ids()) {
     by_queue_id.erase(QueueIdName(session->host(), id));
   }
-  session->End(reason);
+  session->End(reason, ServiceOf(*session->process));
   observer.OnSession(session->Finish(peers));
   observer.OnEvictedSession();
   session->BecomeTombstone(tombstone_time);

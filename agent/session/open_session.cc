@@ -62,17 +62,20 @@ bool IsNumber(std::string_view text) {
 
 std::string_view WithoutProcessId(std::string_view tag) { return tag.substr(0, tag.rfind('[')); }
 
+}  // namespace
+
 // "smtpd" for a tag that names no service, characters outside the service's
 // set replaced.
-void SetService(std::string_view service, std::string& out) {
-  SetText(service, kServiceMax, out);
-  for (char& c : out) {
+Service ServiceOf(std::string_view tag) {
+  const SessionTag parsed = ParsePostfixTag(WithoutProcessId(tag));
+  Service service = {.name = {}, .wrapper_mode = parsed.wrapper_mode};
+  SetText(parsed.service, kServiceMax, service.name);
+  for (char& c : service.name) {
     if (!absl::ascii_isalnum(c) && c != '.' && c != '_' && c != ':' && c != '-') c = '_';
   }
-  if (out.empty()) out = "smtpd";
+  if (service.name.empty()) service.name = "smtpd";
+  return service;
 }
-
-}  // namespace
 
 void OpenSession::Begin(std::string_view host, std::string_view tag, absl::Time stamp,
                         uint32_t ordinal, bool uncertain) {
@@ -265,12 +268,11 @@ void OpenSession::TakeCounters(const Event& event) {
   }
 }
 
-void OpenSession::End(v1::EndReason reason) {
+void OpenSession::End(v1::EndReason reason, const Service& service) {
   ended_ = true;
-  const SessionTag tag = ParsePostfixTag(WithoutProcessId(this->tag()));
   session_.direction = v1::DIRECTION_INBOUND;
-  SetService(tag.service, session_.service);
-  DecideTls(tag.wrapper_mode);
+  session_.service = service.name;
+  DecideTls(service.wrapper_mode);
   if (reason != v1::END_REASON_DISCONNECT || session_.end_reason == v1::END_REASON_UNSPECIFIED) {
     session_.end_reason = reason;
   }

@@ -18,6 +18,14 @@
 
 namespace mxtally {
 
+// What a tag says of all sessions of its process.
+struct Service {
+  std::string name;  // As in session.proto.
+  bool wrapper_mode = false;
+};
+
+Service ServiceOf(std::string_view tag);
+
 // One thread only.
 class OpenSession {
  public:
@@ -31,7 +39,7 @@ class OpenSession {
 
   // No more lines will come: decides everything but the number of messages.
   // END_REASON_DISCONNECT leaves the reason that an abnormal end gave.
-  void End(v1::EndReason reason);
+  void End(v1::EndReason reason, const Service& service);
 
   // From now on only swallows late lines; forgets all but its key.
   void BecomeTombstone(absl::Time last_time);

@@ -49,6 +49,7 @@ struct ProcessName {
 struct Process {
   std::string host;
   std::string tag;
+  Service service;  // Empty until somebody asks.
   std::optional<SessionList::iterator> session;
   // Stamps that the table remembers of it.
   int stamps = 0;

@@ -43,14 +43,16 @@ bool IsPlain(char c) { return c >= ' ' && c < 0x7f && c != '@'; }
 
 // Whether every byte is at least `low`, at most '~' and not `barred`.  Eight at
 // a time: nearly all texts are.
-bool IsAscii(std::string_view text, uint8_t low, uint8_t barred) {
+template <uint8_t low, uint8_t barred>
+inline bool IsAscii(std::string_view text) {
   constexpr uint64_t kOnes = 0x0101010101010101;
   constexpr uint64_t kHighs = kOnes << 7;
-  const auto has_zero = [](uint64_t word) { return (word - kOnes) & ~word & kHighs; };
-  const auto odd = [&](uint64_t word) {
-    const uint64_t below = (word - kOnes * low) & ~word & kHighs;
-    return (word & kHighs) | below | has_zero(word ^ (kOnes * 0x7f)) |
-           has_zero(word ^ (kOnes * barred));
+  // Each term has the high bit of a byte set if the byte, below 0x80, is odd in that way.
+  // What carries from byte to byte can only add to what is odd already.
+  const auto odd = [](uint64_t word) {
+    uint64_t found = word | (word - kOnes * low) | ((word ^ (kOnes * 0x7f)) - kOnes);
+    if (barred != 0x7f) found |= (word ^ (kOnes * barred)) - kOnes;
+    return found & kHighs;
   };
   const char* p = text.data();
   size_t left = text.size();
@@ -91,9 +93,9 @@ void SetLowerText(std::string_view text, size_t bytes_max, std::string& out) {
   for (char& c : out) c = absl::ascii_tolower(c);
 }
 
-bool IsPlainText(std::string_view text) { return IsAscii(text, ' ', '@'); }
+bool IsPlainText(std::string_view text) { return IsAscii<' ', '@'>(text); }
 
-bool IsGraphic(std::string_view text) { return IsAscii(text, '!', 0x7f); }
+bool IsGraphic(std::string_view text) { return IsAscii<'!', 0x7f>(text); }
 
 void AppendKeyHost(std::string_view host, std::string& out) {
   for (char c : host.substr(0, kHostBytesMax)) {

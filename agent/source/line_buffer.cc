@@ -41,7 +41,7 @@ void LineBuffer::Added(int64_t bytes) {
 }
 
 bool LineBuffer::Next(Line& line) {
-  SkipNuls();
+  if (begin_ < end_ && bytes_[begin_] == '\0') SkipNuls();
   const char* text = bytes_.get() + begin_;
   const void* found = std::memchr(bytes_.get() + scanned_, '\n', end_ - scanned_);
   const bool ends_here = found == nullptr && end_line_ && has_partial_line();
