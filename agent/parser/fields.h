@@ -12,27 +12,51 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #include "agent/parser/event.h"
 
 namespace mxtally {
 
-// Whether `text` is `word`.  Unlike a comparison of views it needs no call: the
-// compiler knows the size.
+template <typename Word>
+inline Word Load(const char* p) {
+  Word word;
+  std::memcpy(&word, p, sizeof(word));
+  return word;
+}
+
+// Compares `kSize` bytes in as few words as hold them, the last of which may
+// overlap: compilers call memcmp() for more than a few.
+template <size_t kSize>
+inline bool SameBytes(const char* a, const char* b) {
+  if constexpr (kSize >= 2) {
+    using Word = std::conditional_t<(kSize >= 8), uint64_t,
+                                    std::conditional_t<(kSize >= 4), uint32_t, uint16_t>>;
+    constexpr size_t kLast = kSize - sizeof(Word);
+    Word difference = Load<Word>(a + kLast) ^ Load<Word>(b + kLast);
+    for (size_t i = 0; i < kLast; i += sizeof(Word)) {
+      difference |= Load<Word>(a + i) ^ Load<Word>(b + i);
+    }
+    return difference == 0;
+  } else {
+    return kSize == 0 || *a == *b;
+  }
+}
+
+// Whether `text` is `word`.
 template <size_t N>
 inline bool Is(std::string_view text, const char (&word)[N]) {
-  return text.size() == N - 1 && std::memcmp(text.data(), word, N - 1) == 0;
+  return text.size() == N - 1 && SameBytes<N - 1>(text.data(), word);
 }
 
 template <size_t N>
 inline bool StartsWith(std::string_view text, const char (&prefix)[N]) {
-  return text.size() >= N - 1 && std::memcmp(text.data(), prefix, N - 1) == 0;
+  return text.size() >= N - 1 && SameBytes<N - 1>(text.data(), prefix);
 }
 
 template <size_t N>
 inline bool EndsWith(std::string_view text, const char (&suffix)[N]) {
-  return text.size() >= N - 1 &&
-         std::memcmp(text.data() + text.size() - (N - 1), suffix, N - 1) == 0;
+  return text.size() >= N - 1 && SameBytes<N - 1>(text.data() + text.size() - (N - 1), suffix);
 }
 
 // Takes `prefix` off; leaves `text` alone when it begins otherwise.
@@ -51,9 +75,7 @@ inline size_t Find(std::string_view text, char byte) {
   if constexpr (std::endian::native == std::endian::little) {
     const uint64_t pattern = kLow * static_cast<uint8_t>(byte);
     for (; i + sizeof(uint64_t) <= text.size(); i += sizeof(uint64_t)) {
-      uint64_t word = 0;
-      std::memcpy(&word, text.data() + i, sizeof(word));
-      word ^= pattern;
+      const uint64_t word = Load<uint64_t>(text.data() + i) ^ pattern;
       // The lowest bit that is set marks the first byte that is zero now.
       const uint64_t zeros = (word - kLow) & ~word & (kLow << 7);
       if (zeros != 0) return i + std::countr_zero(zeros) / 8;

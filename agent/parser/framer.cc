@@ -195,7 +195,7 @@ void SplitTag(FramedLine& frame) {
     scale *= 10;
   }
   if (scale == 1 || i == 0 || tag[i - 1] != '[') return;
-  frame.program = tag.substr(0, i - 1);
+  frame.program = {tag.data(), i - 1};
   frame.pid = pid;
 }
 

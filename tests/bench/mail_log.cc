@@ -66,10 +66,13 @@ const MailLog::Peer& MailLog::AnyPeer() {
   return peers_[Below(among)];
 }
 
+// A long one: seconds and microseconds in base 52, "z", the inode in base 51.
 std::string MailLog::QueueId() {
+  constexpr std::string_view kDigits = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
   std::string id = "4";
-  for (int i = 0; i < 10; ++i)
-    id.push_back("BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz0123456789"[Below(52)]);
+  for (int i = 0; i < 9; ++i) id.push_back(kDigits[Below(52)]);
+  id.push_back('z');
+  for (int i = 0; i < 4; ++i) id.push_back(kDigits[Below(51)]);
   return id;
 }
 
