@@ -206,7 +206,8 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
 }
 
 void AddScanOptions(CLI::App& scan, ScanOptions& options) {
-  scan.add_option("FILE", options.files, "Logs, plain or gzip; - is standard input");
+  scan.add_option("FILE", options.files,
+                  "Logs, plain or compressed (.gz, .xz, .bz2, .zst); - is standard input");
   scan.add_option("--format", options.format, "table, json or csv")
       ->type_name("FORMAT")
       ->capture_default_str();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -21,6 +22,7 @@
 #include "agent/cli/peer_key_file.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/test_kill.h"
+#include "agent/parser/framer.h"
 #include "agent/postconf/postconf_watch.h"
 #include "agent/run/delivery.h"
 #include "agent/run/run_state_keeper.h"
@@ -51,10 +53,15 @@ constexpr absl::Duration kSnapshotInterval = absl::Seconds(5);
 constexpr int kMmapBytes = 128 * 1024;
 
 absl::StatusOr<std::vector<LogFollowerOptions>> LogsToFollow(
-    const std::vector<std::string>& patterns) {
+    const std::vector<std::string>& patterns, absl::TimeZone time_zone) {
   absl::StatusOr<std::vector<LogFollowerOptions>> logs = FindLogs(patterns);
   if (!logs.ok()) return logs;
-  for (LogFollowerOptions& log : *logs) log.chunk_bytes = kChunkBytes;
+  for (LogFollowerOptions& log : *logs) {
+    log.chunk_bytes = kChunkBytes;
+    log.time_of_line = [time_zone](std::string_view line, absl::Time reference) {
+      return Framer({.time_zone = time_zone, .reference_time = reference}).PeekTime(line);
+    };
+  }
   return logs;
 }
 
@@ -75,7 +82,9 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassif
   delivery.logs.pipeline.once = options.once;
   delivery.mta_config = [&postconf] { return postconf.config(); };
   delivery.window_bytes_max = kWindowBytesMax;
-  delivery.logs.find = [patterns = options.logs] { return LogsToFollow(patterns); };
+  delivery.logs.find = [patterns = options.logs, time_zone = options.time_zone] {
+    return LogsToFollow(patterns, time_zone);
+  };
   delivery.logs.pipeline.assembler.host = options.host;
   delivery.logs.pipeline.assembler.peers = &peers;
   if (options.hosts_from_log) {
@@ -201,7 +210,8 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
 
   absl::StatusOr<std::function<void()>> kill = TestKillFromEnvironment();
   if (!kill.ok()) return fail(kill.status(), kBadUsage);
-  absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options.logs);
+  absl::StatusOr<std::vector<LogFollowerOptions>> logs =
+      LogsToFollow(options.logs, options.time_zone);
   if (!logs.ok()) return fail(logs.status(), kBadUsage);
 
   CurrentMask mask;

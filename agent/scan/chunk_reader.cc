@@ -5,7 +5,7 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "agent/scan/gzip_reader.h"
+#include "agent/source/compressed_reader.h"
 #include "agent/source/scoped_fd.h"
 
 namespace mxtally {
@@ -23,52 +23,72 @@ absl::Status ReadError(const std::string& path, int error) {
   return absl::UnavailableError(absl::StrCat(path, ": ", std::generic_category().message(error)));
 }
 
-absl::Status UnsupportedCompression(const std::string& path, const std::string& compression) {
-  return absl::UnimplementedError(
-      absl::StrCat(path, ": unsupported compression (", compression, ")"));
+absl::Status WithPath(const std::string& path, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
 
 // What a file, or what is left of a pipe, holds; decompressed.
 class InputBytes {
  public:
-  // `fd` must outlive this.
+  // Both must outlive this.
   InputBytes(const std::string& path, int fd) : path_(path), fd_(fd) {}
 
-  // Puts bytes into `space`.  Returns how many; 0 at the end.
+  // Puts bytes into `space`, which takes kCompressionHeadBytes.  Returns how
+  // many; 0 at the end.
   absl::StatusOr<int64_t> Read(absl::Span<char> space) {
-    if (gzip_) return ReadGzip(space);
+    if (compressed_) return ReadCompressed(space);
+    if (stored_bytes_ == 0) return Begin(space);
+    const absl::StatusOr<int64_t> bytes = ReadStored(space);
+    if (bytes.ok()) stored_bytes_ += *bytes;
+    return bytes;
+  }
+
+  // Read so far, as stored.
+  int64_t stored_bytes() const {
+    return compressed_ ? compressed_->compressed_bytes() : stored_bytes_;
+  }
+
+ private:
+  // The first bytes tell whether the rest is compressed.  A pipe gives as few
+  // at a time as its writer likes.
+  absl::StatusOr<int64_t> Begin(absl::Span<char> space) {
+    size_t size = 0;
+    while (size < kCompressionHeadBytes && MayBeCompressed({space.data(), size})) {
+      const absl::StatusOr<int64_t> bytes = ReadStored(space.subspan(size));
+      if (!bytes.ok()) return bytes;
+      if (*bytes == 0) break;
+      size += static_cast<size_t>(*bytes);
+    }
+    const std::string_view head(space.data(), size);
+    if (CompressionOf(head).empty()) {
+      stored_bytes_ = static_cast<int64_t>(size);
+      return stored_bytes_;
+    }
+    absl::StatusOr<std::unique_ptr<CompressedReader>> opened = CompressedReader::Open(fd_, head);
+    if (!opened.ok()) return WithPath(path_, opened.status());
+    compressed_ = *std::move(opened);
+    return ReadCompressed(space);
+  }
+
+  absl::StatusOr<int64_t> ReadStored(absl::Span<char> space) {
     ssize_t bytes = 0;
     do {
       bytes = ::read(fd_, space.data(), space.size());
     } while (bytes < 0 && errno == EINTR);
     if (bytes < 0) return ReadError(path_, errno);
-    if (stored_bytes_ == 0) {
-      const std::string_view head(space.data(), static_cast<size_t>(bytes));
-      const std::string compression = CompressionOf(head);
-      if (compression == kGzip) {
-        gzip_.emplace(fd_, head);
-        return ReadGzip(space);
-      }
-      if (!compression.empty()) return UnsupportedCompression(path_, compression);
-    }
-    stored_bytes_ += bytes;
     return bytes;
   }
 
-  // Read so far, as stored.
-  int64_t stored_bytes() const { return gzip_ ? gzip_->compressed_bytes() : stored_bytes_; }
-
- private:
-  absl::StatusOr<int64_t> ReadGzip(absl::Span<char> space) {
-    absl::StatusOr<int64_t> bytes = gzip_->Read(space);
+  absl::StatusOr<int64_t> ReadCompressed(absl::Span<char> space) {
+    absl::StatusOr<int64_t> bytes = compressed_->Read(space);
     if (bytes.ok()) return bytes;
-    return absl::Status(bytes.status().code(), absl::StrCat(path_, ": ", bytes.status().message()));
+    return WithPath(path_, bytes.status());
   }
 
   const std::string& path_;
   const int fd_;
   int64_t stored_bytes_ = 0;
-  std::optional<GzipReader> gzip_;
+  std::unique_ptr<CompressedReader> compressed_;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -17,7 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "agent/parser/framer.h"
-#include "agent/scan/gzip_reader.h"
+#include "agent/source/compressed_reader.h"
 #include "agent/source/rotation_name.h"
 #include "agent/source/scoped_fd.h"
 
@@ -33,19 +34,22 @@ std::string ErrorText(const std::string& path, int error) {
 
 std::string ReadHead(int fd) {
   std::string head(kHeadBytes, '\0');
-  const ssize_t bytes = ::pread(fd, head.data(), head.size(), 0);
+  const ssize_t bytes = ::read(fd, head.data(), head.size());
   head.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
   return head;
 }
 
-// The beginning of what the gzip file `fd` holds.  Damage is left to who reads
-// the file.
-std::string ReadGzipHead(int fd) {
-  std::string head(kHeadBytes, '\0');
-  GzipReader reader(fd, "");
+// The beginning of what a compressed file holds, which begins with `stored` and
+// goes on in `fd`.  Damage is left to who reads the file.
+std::string ReadCompressedHead(int fd, std::string_view stored) {
+  std::string head;
+  const absl::StatusOr<std::unique_ptr<CompressedReader>> reader =
+      CompressedReader::Open(fd, stored);
+  if (!reader.ok()) return head;
+  head.resize(kHeadBytes);
   size_t size = 0;
   while (size < head.size()) {
-    const absl::StatusOr<int64_t> bytes = reader.Read(absl::MakeSpan(head).subspan(size));
+    const absl::StatusOr<int64_t> bytes = (*reader)->Read(absl::MakeSpan(head).subspan(size));
     if (!bytes.ok() || *bytes == 0) break;
     size += static_cast<size_t>(*bytes);
   }
@@ -99,11 +103,12 @@ class Finder {
     const ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) return Fail(path, errno);
     std::string head = ReadHead(fd.get());
-    const std::string compression = CompressionOf(head);
-    if (compression == kGzip) {
-      head = ReadGzipHead(fd.get());
+    const std::string_view compression = CompressionOf(head);
+    if (IsReadCompression(compression)) {
+      head = ReadCompressedHead(fd.get(), head);
     } else if (!compression.empty()) {
-      errors_.push_back(absl::StrCat(path, ": unsupported compression (", compression, ")"));
+      errors_.push_back(
+          absl::StrCat(path, ": unsupported compression (", std::string(compression), ")"));
       return;
     }
     AddRegular(path, status, head);
@@ -156,21 +161,6 @@ std::vector<InputLog> FindInputLogs(const std::vector<std::string>& paths,
   Finder finder(options, errors);
   for (const std::string& path : paths) finder.Add(path);
   return finder.TakeLogs();
-}
-
-std::string CompressionOf(std::string_view head) {
-  static constexpr std::pair<std::string_view, const char*> kMagic[] = {
-      {"\x1f\x8b", "gzip"},
-      {std::string_view("\xfd\x37zXZ\0", 6), "xz"},
-      {"BZh", "bzip2"},
-      {"\x28\xb5\x2f\xfd", "zstd"},
-      {"\x04\x22\x4d\x18", "lz4"},
-      {"\x1f\x9d", "compress"},
-  };
-  for (const auto& [magic, name] : kMagic) {
-    if (head.starts_with(magic)) return name;
-  }
-  return "";
 }
 
 }  // namespace mxtally

@@ -1,4 +1,4 @@
-// Which files to read, and in which order.  They may be gzip-compressed.
+// Which files to read, and in which order.  They may be compressed.
 
 #ifndef MXTALLY_AGENT_SCAN_INPUT_LOG_H_
 #define MXTALLY_AGENT_SCAN_INPUT_LOG_H_
@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -42,12 +41,6 @@ struct InputLogOptions {
 std::vector<InputLog> FindInputLogs(const std::vector<std::string>& paths,
                                     const InputLogOptions& options,
                                     std::vector<std::string>& errors);
-
-// What CompressionOf() returns for the compression that is read.
-inline constexpr std::string_view kGzip = "gzip";
-
-// "gzip" for a file that begins with `head` and is compressed; empty for others.
-std::string CompressionOf(std::string_view head);
 
 }  // namespace mxtally
 

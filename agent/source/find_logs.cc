@@ -41,7 +41,6 @@ absl::StatusOr<std::vector<LogFollowerOptions>> FindLogs(const std::vector<std::
     const std::string name = std::filesystem::path(path).filename().string();
     const size_t live_length = LiveNameLength(name);
     const auto suffix = ParseRotationSuffix(std::string_view(name).substr(live_length));
-    if (suffix.has_value() && suffix->compressed) return;
     const std::string live = path.substr(0, path.size() - name.size() + live_length);
     LogFollowerOptions& log = logs[live];
     log.path = live;

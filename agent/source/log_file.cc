@@ -44,11 +44,25 @@ absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
     return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
   }
   LogFile file(std::move(fd), path, FromStat(st));
-  if (absl::StatusOr<bool> kept = file.KeptItsHead(); !kept.ok()) return kept.status();
+  std::array<char, kCompressionHeadBytes> stored;
+  absl::StatusOr<int64_t> n = file.ReadStoredAt(0, absl::MakeSpan(stored));
+  if (!n.ok()) return n.status();
+  if (!CompressionOf({stored.data(), static_cast<size_t>(*n)}).empty()) {
+    file.unpacking_ = std::make_unique<Unpacking>();
+    if (absl::Status s = file.OpenReader(); !s.ok()) return s;
+  }
+  // Damage is left to who reads on.
+  if (absl::StatusOr<bool> kept = file.KeptItsHead(); !kept.ok() && !file.compressed()) {
+    return kept.status();
+  }
   return file;
 }
 
 absl::StatusOr<int64_t> LogFile::ReadAt(int64_t offset, absl::Span<char> bytes) const {
+  return compressed() ? Unpack(offset, bytes) : ReadStoredAt(offset, bytes);
+}
+
+absl::StatusOr<int64_t> LogFile::ReadStoredAt(int64_t offset, absl::Span<char> bytes) const {
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t n = ::pread(fd_.get(), bytes.data() + done, bytes.size() - done,
@@ -61,6 +75,59 @@ absl::StatusOr<int64_t> LogFile::ReadAt(int64_t offset, absl::Span<char> bytes) 
   return done;
 }
 
+absl::Status LogFile::OpenReader() const {
+  std::string stored(kCompressionHeadBytes, '\0');
+  absl::StatusOr<int64_t> n = ReadStoredAt(0, absl::MakeSpan(stored));
+  if (!n.ok()) return n.status();
+  stored.resize(*n);
+  if (::lseek(fd_.get(), *n, SEEK_SET) < 0) return ErrnoStatus("seek");
+  absl::StatusOr<std::unique_ptr<CompressedReader>> reader =
+      CompressedReader::Open(fd_.get(), stored);
+  if (!reader.ok()) {
+    return absl::Status(reader.status().code(),
+                        absl::StrCat(path_, ": ", reader.status().message()));
+  }
+  *unpacking_ = {.reader = *std::move(reader), .offset = 0, .status = absl::OkStatus()};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> LogFile::Unpack(int64_t offset, absl::Span<char> bytes) const {
+  if (offset < unpacking_->offset || unpacking_->reader == nullptr) {
+    if (absl::Status s = OpenReader(); !s.ok()) return s;
+  }
+  std::array<char, size_t{16} * 1024> skipped;
+  size_t done = 0;
+  while (done < bytes.size()) {
+    if (!unpacking_->status.ok()) {
+      if (done > 0) break;
+      return unpacking_->status;
+    }
+    const int64_t to_skip = offset - unpacking_->offset;
+    absl::StatusOr<int64_t> n = unpacking_->reader->Read(
+        to_skip > 0 ? absl::MakeSpan(skipped).subspan(0, to_skip) : bytes.subspan(done));
+    if (!n.ok()) {
+      unpacking_->status =
+          absl::Status(n.status().code(), absl::StrCat(path_, ": ", n.status().message()));
+      continue;
+    }
+    if (*n == 0) break;
+    unpacking_->offset += *n;
+    if (to_skip <= 0) {
+      done += *n;
+      offset += *n;
+    }
+  }
+  return done;
+}
+
+absl::StatusOr<bool> LogFile::EndsAt(int64_t offset) const {
+  if (!compressed()) return opened_.size <= offset;
+  char byte = 0;
+  absl::StatusOr<int64_t> n = ReadAt(offset, absl::MakeSpan(&byte, 1));
+  if (!n.ok()) return n.status();
+  return *n == 0;
+}
+
 absl::StatusOr<FileStat> LogFile::Stat() const {
   struct stat st;
   if (::fstat(fd_.get(), &st) != 0) return ErrnoStatus("stat");
@@ -68,6 +135,7 @@ absl::StatusOr<FileStat> LogFile::Stat() const {
 }
 
 absl::StatusOr<bool> LogFile::KeptItsHead() {
+  if (compressed() && !head_.empty()) return true;  // Nobody writes into an archive.
   std::array<char, kHeadBytesMax> bytes;
   absl::StatusOr<int64_t> n = ReadAt(0, absl::MakeSpan(bytes));
   if (!n.ok()) return n.status();

@@ -3,6 +3,10 @@
 // A file's name changes with every rotation, its inode when it is copied or
 // restored.  What stays is its content: logs only grow at the end.  So a file
 // is told by its first bytes, and a place in it by the bytes before it.
+//
+// A compressed file (compressed_reader.h) is known by what it holds, too: every
+// offset is one in its content.  It can only be read forward, so whatever asks
+// for a place before the last one reads it from its beginning.
 
 #ifndef MXTALLY_AGENT_SOURCE_LOG_FILE_H_
 #define MXTALLY_AGENT_SOURCE_LOG_FILE_H_
@@ -10,6 +14,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "agent/source/compressed_reader.h"
 #include "agent/source/scoped_fd.h"
 #include "mxtally/v1/cut.pb.h"
 
@@ -32,7 +38,7 @@ uint64_t ContentHash(std::string_view bytes);
 struct FileStat {
   uint64_t device = 0;
   uint64_t inode = 0;
-  int64_t size = 0;
+  int64_t size = 0;  // As stored.
   int64_t links = 0;
   absl::Time modified;
 
@@ -43,20 +49,27 @@ struct FileStat {
 
 FileStat FromStat(const struct stat& st);
 
-// Const methods from any thread.
+// One thread only.
 class LogFile {
  public:
   // Never blocks, whatever `path` is.
   //   NOT_FOUND            no such file
   //   PERMISSION_DENIED    not readable
-  //   FAILED_PRECONDITION  a directory, FIFO, device ...
+  //   FAILED_PRECONDITION  a directory, FIFO, device ...; or compressed, and what
+  //                        reads that is not installed
+  //   UNIMPLEMENTED        compressed in a way that is not read
   static absl::StatusOr<LogFile> Open(const std::string& path);
 
   // Reads `bytes.size()` bytes at `offset`, fewer only at the end of the file.
   // Returns how many.
+  //   DATA_LOSS  compressed, and `offset` cannot be reached
   absl::StatusOr<int64_t> ReadAt(int64_t offset, absl::Span<char> bytes) const;
 
   absl::StatusOr<FileStat> Stat() const;
+
+  // Whether nothing was at `offset` or behind it when the file was opened.
+  //   DATA_LOSS  compressed, and `offset` cannot be reached
+  absl::StatusOr<bool> EndsAt(int64_t offset) const;
 
   // Whether the file still begins as it did when this was asked last.  False
   // after truncation, whatever was written since.  Learns more of the
@@ -75,18 +88,33 @@ class LogFile {
   absl::StatusOr<std::string> TailAt(int64_t offset) const;
 
   const std::string& path() const { return path_; }
+  // What the file begins with, at most kHeadBytesMax bytes.
+  const std::string& head() const { return head_; }
+  bool compressed() const { return unpacking_ != nullptr; }
   // As it was when the file was opened, but for device and inode.
   const FileStat& opened() const { return opened_; }
 
  private:
+  // How far a compressed file was unpacked.
+  struct Unpacking {
+    std::unique_ptr<CompressedReader> reader;  // Null: it begins anew.
+    int64_t offset = 0;                        // Of what it gives next.
+    absl::Status status;                       // Why it gives no more.
+  };
+
   LogFile(ScopedFd fd, std::string path, const FileStat& stat)
       : fd_(std::move(fd)), path_(std::move(path)), opened_(stat) {}
 
   absl::Status ErrnoStatus(const char* doing) const;
+  absl::StatusOr<int64_t> ReadStoredAt(int64_t offset, absl::Span<char> bytes) const;
+  absl::StatusOr<int64_t> Unpack(int64_t offset, absl::Span<char> bytes) const;
+  absl::Status OpenReader() const;
 
   ScopedFd fd_;
   std::string path_;
   FileStat opened_;
+  // Behind a pointer, because reading is const.  Null: not compressed.
+  std::unique_ptr<Unpacking> unpacking_;
   std::string head_;  // First bytes of the file, at most kHeadBytesMax.
 };
 

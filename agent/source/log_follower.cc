@@ -4,6 +4,10 @@
 // of the log that holds something else is next; a file that begins with
 // content that was read goes on behind it.  So it does not matter by which
 // scheme files are renamed or copied, nor how often, while nobody looks.
+//
+// Unpacking an archive costs as much as reading a log, so what is inside is
+// looked at only where nothing else tells: compressing keeps a file's
+// modification time, and a renamed archive its inode.
 
 #include "agent/source/log_follower.h"
 
@@ -25,6 +29,9 @@ namespace {
 // Files whose content is remembered as done with.  In a folder with more
 // rotated files than this the oldest may be read again, which does no harm.
 constexpr size_t kDoneMax = 1024;
+
+// First stamps of so many files are remembered.
+constexpr size_t kFirstTimesMax = 256;
 
 // How often the files are looked up anew while a rotation renames them.
 constexpr int kLookupsMax = 20;
@@ -55,6 +62,47 @@ absl::StatusOr<LogFile> OpenEntry(const LogEntry& entry) {
   return file;
 }
 
+// Files by inode and modification time, of which the oldest are forgotten.
+class KnownFiles {
+ public:
+  bool Has(const FileStat& stat) const {
+    return absl::c_any_of(files_, [&stat](const FileStat& known) {
+      return known.SameFile(stat) && known.modified == stat.modified;
+    });
+  }
+  void Add(const FileStat& stat) {
+    if (Has(stat)) return;
+    if (files_.size() == kDoneMax) files_.erase(files_.begin());
+    files_.push_back(stat);
+  }
+
+ private:
+  std::vector<FileStat> files_;
+};
+
+// Whether a file cannot be read now, and by its nature or that of the host not later.
+bool IsUnreadable(const absl::Status& status) {
+  return absl::IsPermissionDenied(status) || absl::IsUnimplemented(status);
+}
+
+// An archive that is being written beside the file that it is made of.
+bool IsUnfinishedArchive(const LogEntry& entry, const std::vector<LogEntry>& entries) {
+  if (!entry.suffix.compressed) return false;
+  const std::string plain = entry.path.substr(0, entry.path.rfind('.'));
+  return absl::c_any_of(entries, [&plain](const LogEntry& e) { return e.path == plain; });
+}
+
+// Whether names tell another order than modification times.
+bool NamesContradict(const std::vector<LogEntry>& entries) {
+  for (size_t i = 1; i < entries.size(); ++i) {
+    const RotationSuffix& older = entries[i - 1].suffix;
+    const RotationSuffix& younger = entries[i].suffix;
+    if (older.number && younger.number && *older.number < *younger.number) return true;
+    if (older.date && younger.date && *older.date > *younger.date) return true;
+  }
+  return false;
+}
+
 class FileLogFollower final : public LogFollower {
  public:
   explicit FileLogFollower(LogFollowerOptions options)
@@ -77,17 +125,28 @@ class FileLogFollower final : public LogFollower {
     v1::GapReason reason;
     int64_t bytes_min;
   };
-  enum class FillResult { kData, kEndOfFile, kTruncated };
+  // Content that is not to be read again.
+  struct Done {
+    v1::Cut cut;
+    // Of the file that ends there, when it was left; a copy or archive with this
+    // time holds no more.
+    absl::Time modified = absl::InfinitePast();
+  };
+  enum class FillResult { kData, kEndOfFile, kTruncated, kDamaged };
 
   bool HandOn(int64_t& budget, LineSink& sink);
   absl::StatusOr<FillResult> Fill();
   absl::Status HandleTruncation();
 
-  absl::StatusOr<std::vector<LogEntry>> ListPlain() const;
+  absl::StatusOr<std::vector<LogEntry>> ListFiles();
+  void SortByContent(std::vector<LogEntry>& entries);
+  std::optional<absl::Time> FirstTime(const LogEntry& entry);
   absl::Status MarkUnnamedDone(absl::Time unchanged_since);
   absl::StatusOr<bool> ResumeAt(const v1::Cut& cut, bool skip_older);
+  absl::StatusOr<std::optional<Place>> FindArchiveWith(const v1::Cut& cut,
+                                                       const std::vector<LogEntry>& entries);
   absl::StatusOr<std::optional<Place>> FindNext();
-  void NoteWhatIsMissingBefore(const Place& next);
+  void NoteRemoval();
   absl::Status GoTo(Place place);
   void LeaveFile();
   bool ReturnToPrevious();
@@ -96,8 +155,10 @@ class FileLogFollower final : public LogFollower {
 
   int64_t DoneUpTo(const LogFile& file);
   bool IsCopyOfCurrent(const LogFile& file) const;
-  void AddDone(v1::Cut cut);
+  static Done EndOf(const LogFile& file);
+  void AddDone(Done done);
   void MarkDone(const LogFile& file);
+  bool IsArchiveDone(const LogEntry& entry) const;
   bool MarkUnreadable(const LogEntry& entry);
 
   const LogFollowerOptions options_;
@@ -107,6 +168,8 @@ class FileLogFollower final : public LogFollower {
   std::optional<absl::Time> name_date_;  // Of `file_`.
   int64_t size_seen_ = 0;                // Of `file_`.
   bool announced_ = false;               // The sink knows of `file_`.
+  bool returned_ = false;                // `file_` was left before, for the live one.
+  bool damaged_ = false;                 // `file_` cannot be read any further.
   bool end_confirmed_ = false;           // Nothing was added since there is a file after it.
   bool caught_up_ = false;               // The last Read() ended at the end of the log.
 
@@ -114,8 +177,10 @@ class FileLogFollower final : public LogFollower {
   std::optional<v1::Cut> left_;    // Where it stood in the file before `file_`.
   std::vector<Gap> gaps_;          // Not told yet.
   // Content that was read or is not to be read.  Least recently met first.
-  std::vector<v1::Cut> done_;
-  std::vector<FileStat> unreadable_;
+  std::vector<Done> done_;
+  KnownFiles done_archives_;
+  KnownFiles unreadable_;
+  std::vector<std::pair<FileStat, std::optional<absl::Time>>> first_times_;
   // The file before `file_`, which its writers may not all have left yet, and
   // how far it was read.
   std::optional<LogFile> previous_;
@@ -143,16 +208,20 @@ absl::Status FileLogFollower::Begin(LogStart start) {
 }
 
 absl::Status FileLogFollower::MarkUnnamedDone(absl::Time unchanged_since) {
-  absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
+  absl::StatusOr<std::vector<LogEntry>> entries = ListFiles();
   if (!entries.ok()) return entries.status();
   for (const LogEntry& entry : *entries) {
     if (entry.live || entry.stat.modified >= unchanged_since) continue;
     if (absl::c_linear_search(options_.older_paths, entry.path)) continue;
     if (file_.has_value() && entry.stat.SameFile(file_->opened())) continue;
+    if (entry.suffix.compressed) {
+      done_archives_.Add(entry.stat);
+      continue;
+    }
     absl::StatusOr<LogFile> file = OpenEntry(entry);
     if (file.ok()) {
       MarkDone(*file);
-    } else if (absl::IsPermissionDenied(file.status())) {
+    } else if (IsUnreadable(file.status())) {
       MarkUnreadable(entry);
     } else {
       return file.status();
@@ -164,7 +233,7 @@ absl::Status FileLogFollower::MarkUnnamedDone(absl::Time unchanged_since) {
 // Goes to the file that holds `cut`; false when there is none.  `skip_older`:
 // what was written before that file is not to be read.
 absl::StatusOr<bool> FileLogFollower::ResumeAt(const v1::Cut& cut, bool skip_older) {
-  absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
+  absl::StatusOr<std::vector<LogEntry>> entries = ListFiles();
   if (!entries.ok()) return entries.status();
   // Best is the same inode, then the same inode but for the device (a number
   // that may change at boot), then the file that holds most.
@@ -174,35 +243,58 @@ absl::StatusOr<bool> FileLogFollower::ResumeAt(const v1::Cut& cut, bool skip_old
     return std::make_pair(same_inode ? 1 + same_device : 0, place.file.opened().size);
   };
   std::optional<Place> best;
-  std::vector<v1::Cut> ends;  // Of the files so far.
-  size_t ends_before_best = 0;
-  for (LogEntry& entry : *entries) {
+  size_t best_index = 0;
+  std::vector<std::pair<size_t, Done>> ends;  // Of plain files, with their index.
+  for (size_t i = 0; i < entries->size(); ++i) {
+    const LogEntry& entry = (*entries)[i];
+    if (entry.suffix.compressed) continue;
     absl::StatusOr<LogFile> file = OpenEntry(entry);
-    if (absl::IsPermissionDenied(file.status()) && !entry.live) {
+    if (IsUnreadable(file.status()) && !entry.live) {
       // It may hold the cut, but whatever it holds cannot be had.
       if (skip_older && !best.has_value()) MarkUnreadable(entry);
       continue;
     }
     if (!file.ok()) return file.status();
-    const int64_t size = file->opened().size;
-    absl::StatusOr<std::string> tail = file->TailAt(size);
-    v1::Cut end = tail.ok() ? file->CutAt(size, *tail) : v1::Cut();
-    Place place = {*std::move(file), cut.offset(), std::move(entry)};
+    Done end = EndOf(*file);
+    Place place = {*std::move(file), cut.offset(), entry};
     if (place.file.Matches(cut) && (!best.has_value() || rank(place) > rank(*best))) {
       best = std::move(place);
-      ends_before_best = ends.size();
+      best_index = i;
     }
-    ends.push_back(std::move(end));
+    ends.emplace_back(i, std::move(end));
   }
-  if (!best.has_value()) return false;
+  if (!best.has_value()) {
+    absl::StatusOr<std::optional<Place>> found = FindArchiveWith(cut, *entries);
+    if (!found.ok()) return found.status();
+    if (!found->has_value()) return false;
+    best = **std::move(found);
+    while ((*entries)[best_index].path != best->entry.path) ++best_index;
+  }
 
   if (absl::Status s = GoTo(*std::move(best)); !s.ok()) return s;
-  ends.resize(skip_older ? ends_before_best : 0);
-  for (v1::Cut& end : ends) {
-    if (end.offset() > 0) AddDone(std::move(end));
+  if (skip_older) {
+    for (auto& [index, end] : ends) {
+      if (index < best_index && end.cut.offset() > 0) AddDone(std::move(end));
+    }
+    for (size_t i = 0; i < best_index; ++i) {
+      if ((*entries)[i].suffix.compressed) done_archives_.Add((*entries)[i].stat);
+    }
   }
   sought_.reset();
   return true;
+}
+
+// The youngest archive that holds `cut`.
+absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindArchiveWith(
+    const v1::Cut& cut, const std::vector<LogEntry>& entries) {
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    if (!entry->suffix.compressed) continue;
+    absl::StatusOr<LogFile> file = OpenEntry(*entry);
+    if (IsUnreadable(file.status())) continue;
+    if (!file.ok()) return file.status();
+    if (file->Matches(cut)) return Place{*std::move(file), cut.offset(), *entry};
+  }
+  return std::nullopt;
 }
 
 absl::Status FileLogFollower::GoTo(Place place) {
@@ -213,6 +305,8 @@ absl::Status FileLogFollower::GoTo(Place place) {
   name_date_ = place.entry.suffix.date;
   file_ = std::move(place.file);
   announced_ = false;
+  returned_ = false;
+  damaged_ = false;
   end_confirmed_ = false;
   return absl::OkStatus();
 }
@@ -253,10 +347,10 @@ absl::StatusOr<ReadResult> FileLogFollower::Read(int64_t bytes_max, LineSink& si
     }
     if (file_.has_value() && !end_confirmed_) {
       end_confirmed_ = true;
-    } else if (file_.has_value() && buffer_.has_partial_line()) {
+    } else if (file_.has_value() && buffer_.has_partial_line() && !damaged_) {
       buffer_.EndLine();
     } else {
-      NoteWhatIsMissingBefore(**next);
+      NoteRemoval();
       LeaveFile();
       if (absl::Status s = GoTo(**std::move(next)); !s.ok()) return s;
     }
@@ -283,7 +377,16 @@ bool FileLogFollower::HandOn(int64_t& budget, LineSink& sink) {
 absl::StatusOr<FileLogFollower::FillResult> FileLogFollower::Fill() {
   const absl::Span<char> space = buffer_.Space();
   absl::StatusOr<int64_t> n = file_->ReadAt(buffer_.read_offset(), space);
+  if (file_->compressed() && absl::IsDataLoss(n.status())) {
+    // What could be read counts; what is behind is lost.
+    if (!std::exchange(damaged_, true)) gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
+    return FillResult::kDamaged;
+  }
   if (!n.ok()) return n.status();
+  if (file_->compressed()) {
+    buffer_.Added(*n);
+    return *n > 0 ? FillResult::kData : FillResult::kEndOfFile;
+  }
   // Whether these bytes still belong to what was read before shows only after
   // reading them: the file may be truncated, and grow again, at any time.
   absl::StatusOr<bool> same = file_->KeptItsHead();
@@ -302,7 +405,7 @@ absl::Status FileLogFollower::HandleTruncation() {
   const v1::Cut cut = *Position();
   const int64_t unread = std::max<int64_t>(0, size_seen_ - buffer_.offset());
   left_ = cut;
-  AddDone(cut);
+  AddDone({cut});
   file_.reset();
   absl::StatusOr<bool> resumed =
       WhileFilesAreRenamed([&] { return ResumeAt(cut, /*skip_older=*/false); });
@@ -312,9 +415,9 @@ absl::Status FileLogFollower::HandleTruncation() {
 
 // ---- From file to file
 
-// The files that can be read, oldest first.
+// The files of the log, oldest first, but for archives that are being written.
 //   ABORTED  they are being renamed
-absl::StatusOr<std::vector<LogEntry>> FileLogFollower::ListPlain() const {
+absl::StatusOr<std::vector<LogEntry>> FileLogFollower::ListFiles() {
   const auto same_name_and_file = [](const LogEntry& a, const LogEntry& b) {
     return a.path == b.path && a.stat.SameFile(b.stat);
   };
@@ -324,16 +427,52 @@ absl::StatusOr<std::vector<LogEntry>> FileLogFollower::ListPlain() const {
   if (!absl::c_equal(entries, ListLog(options_.path, options_.older_paths), same_name_and_file)) {
     return absl::AbortedError("renamed");
   }
-  entries.erase(std::remove_if(entries.begin(), entries.end(),
-                               [](const LogEntry& entry) { return entry.suffix.compressed; }),
-                entries.end());
-  return entries;
+  std::vector<LogEntry> finished;
+  for (const LogEntry& entry : entries) {
+    if (!IsUnfinishedArchive(entry, entries)) finished.push_back(entry);
+  }
+  if (options_.time_of_line && NamesContradict(finished)) SortByContent(finished);
+  return finished;
+}
+
+// Modification times are those of some copy: first stamps tell the order, and
+// those times only where there is no stamp.
+void FileLogFollower::SortByContent(std::vector<LogEntry>& entries) {
+  std::vector<std::pair<absl::Time, LogEntry>> keyed;
+  for (LogEntry& entry : entries) {
+    const absl::Time time =
+        entry.live ? absl::InfiniteFuture() : FirstTime(entry).value_or(entry.stat.modified);
+    keyed.emplace_back(time, std::move(entry));
+  }
+  absl::c_stable_sort(keyed, [](const auto& a, const auto& b) { return a.first < b.first; });
+  entries.clear();
+  for (auto& [time, entry] : keyed) entries.push_back(std::move(entry));
+}
+
+std::optional<absl::Time> FileLogFollower::FirstTime(const LogEntry& entry) {
+  const auto known = absl::c_find_if(first_times_, [&entry](const auto& file) {
+    return file.first.SameFile(entry.stat) && file.first.modified == entry.stat.modified;
+  });
+  if (known != first_times_.end()) return known->second;
+  absl::StatusOr<LogFile> file = OpenEntry(entry);
+  if (!file.ok()) return std::nullopt;
+  absl::Time reference = entry.stat.modified;
+  if (entry.suffix.date) reference = *entry.suffix.date + absl::Hours(24);
+  std::optional<absl::Time> time;
+  for (std::string_view head = file->head(); !head.empty() && !time;) {
+    const size_t end = std::min(head.find('\n'), head.size());
+    time = options_.time_of_line(head.substr(0, end), reference);
+    head.remove_prefix(std::min(end + 1, head.size()));
+  }
+  if (first_times_.size() == kFirstTimesMax) first_times_.erase(first_times_.begin());
+  first_times_.emplace_back(entry.stat, time);
+  return time;
 }
 
 // The file to read after `file_`; nullopt while there is none.
 absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext() {
   if (file_.has_value() && IsLive()) return std::nullopt;
-  absl::StatusOr<std::vector<LogEntry>> entries = ListPlain();
+  absl::StatusOr<std::vector<LogEntry>> entries = ListFiles();
   if (!entries.ok()) return entries.status();
   if (sought_.has_value() && !entries->empty()) {
     left_ = std::exchange(sought_, std::nullopt);
@@ -344,8 +483,9 @@ absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext(
     // its writers may still use it.
     const bool is_current = file_.has_value() && entry.stat.SameFile(file_->opened());
     if (is_current || (entry.stat.size == 0 && (file_.has_value() || !entry.live))) continue;
+    if (IsArchiveDone(entry)) continue;
     absl::StatusOr<LogFile> file = OpenEntry(entry);
-    if (absl::IsPermissionDenied(file.status()) && !entry.live) {
+    if (IsUnreadable(file.status()) && !entry.live) {
       if (MarkUnreadable(entry)) gaps_.push_back({v1::GAP_REASON_FILE_GONE, entry.stat.size});
       continue;
     }
@@ -353,41 +493,43 @@ absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext(
     Place place = {*std::move(file), 0, std::move(entry)};
     place.offset = DoneUpTo(place.file);
     if (place.entry.live) return place;
-    if (place.offset == place.file.opened().size) continue;
-    if (!IsCopyOfCurrent(place.file)) return place;
+    absl::StatusOr<bool> done = place.file.EndsAt(place.offset);
+    if (!done.ok() && !absl::IsDataLoss(done.status())) return done.status();
+    if (absl::IsDataLoss(done.status()) && place.offset == 0 && MarkUnreadable(place.entry)) {
+      gaps_.push_back({v1::GAP_REASON_FILE_GONE, place.entry.stat.size});
+    }
+    // Where an archive is damaged it was left before.
+    if (done.ok() && !*done && !IsCopyOfCurrent(place.file)) return place;
     MarkDone(place.file);
   }
   return std::nullopt;
 }
 
-// Reports what was written between `file_` and `next` and cannot be read any
-// more.  Compressing a file keeps its modification time.
-void FileLogFollower::NoteWhatIsMissingBefore(const Place& next) {
-  if (!file_.has_value()) return;
+// What removed a file that was being read may have removed younger ones too,
+// unless it was replaced by an archive.
+void FileLogFollower::NoteRemoval() {
+  if (!file_.has_value() || returned_) return;
   absl::StatusOr<FileStat> left = file_->Stat();
-  if (!left.ok()) return;
+  if (!left.ok() || left->links > 0) return;
   const absl::Time whole_seconds = absl::FromUnixSeconds(absl::ToUnixSeconds(left->modified));
-  // What removed a file that was being read may have removed younger ones too.
-  bool missing = left->links == 0;
-  int64_t bytes_min = 0;
-  for (const LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
-    if (!entry.suffix.compressed) continue;
-    const absl::Time modified = entry.stat.modified;
-    if (modified == left->modified || modified == whole_seconds) {
-      missing = bytes_min > 0;  // It was not removed but compressed.
-    } else if (modified > left->modified &&
-               (next.entry.live || modified < next.entry.stat.modified)) {
-      missing = true;
-      bytes_min += entry.stat.size;
-    }
-  }
-  if (missing) gaps_.push_back({v1::GAP_REASON_FILE_GONE, bytes_min});
+  const bool archived =
+      absl::c_any_of(ListLog(options_.path, options_.older_paths), [&](const LogEntry& entry) {
+        return entry.suffix.compressed &&
+               (entry.stat.modified == left->modified || entry.stat.modified == whole_seconds);
+      });
+  if (!archived) gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
 }
 
 void FileLogFollower::LeaveFile() {
   if (!file_.has_value()) return;
   left_ = Position();
-  AddDone(*left_);
+  absl::StatusOr<FileStat> stat = file_->Stat();
+  AddDone({*left_, stat.ok() ? stat->modified : absl::InfinitePast()});
+  if (file_->compressed()) {
+    done_archives_.Add(file_->opened());
+    file_.reset();
+    return;
+  }
   previous_offset_ = buffer_.offset();
   previous_ = std::exchange(file_, std::nullopt);
 }
@@ -403,10 +545,11 @@ bool FileLogFollower::ReturnToPrevious() {
     if (!stat.ok() || stat->links == 0) previous_.reset();
     return false;
   }
-  AddDone(*Position());
+  AddDone({*Position()});
   LogEntry entry = {.path = previous_->path(), .stat = *stat, .suffix = {}, .live = false};
   Place place = {*std::exchange(previous_, std::nullopt), previous_offset_, std::move(entry)};
-  return GoTo(std::move(place)).ok();
+  returned_ = GoTo(std::move(place)).ok();
+  return returned_;
 }
 
 bool FileLogFollower::IsLive() const {
@@ -420,10 +563,11 @@ bool FileLogFollower::IsLive() const {
 int64_t FileLogFollower::DoneUpTo(const LogFile& file) {
   auto best = done_.end();
   for (auto it = done_.begin(); it != done_.end(); ++it) {
-    if (file.Matches(*it) && (best == done_.end() || it->offset() >= best->offset())) best = it;
+    if (best != done_.end() && it->cut.offset() < best->cut.offset()) continue;
+    if (file.Matches(it->cut)) best = it;
   }
   if (best == done_.end()) return 0;
-  const int64_t offset = best->offset();
+  const int64_t offset = best->cut.offset();
   std::rotate(best, best + 1, done_.end());
   return offset;
 }
@@ -431,30 +575,52 @@ int64_t FileLogFollower::DoneUpTo(const LogFile& file) {
 // Whether `file` is a copy made of `file_` before it was complete.
 bool FileLogFollower::IsCopyOfCurrent(const LogFile& file) const {
   if (!file_.has_value()) return false;
+  if (file.compressed()) {
+    return file.Matches(*Position()) && file.EndsAt(buffer_.read_offset()).value_or(false);
+  }
   const int64_t size = file.opened().size;
   absl::StatusOr<std::string> tail = file.TailAt(size);
   return tail.ok() && size <= buffer_.offset() && file_->Matches(file.CutAt(size, *tail));
 }
 
-void FileLogFollower::AddDone(v1::Cut cut) {
+// Nothing, for an archive: those are not unpacked for it.
+FileLogFollower::Done FileLogFollower::EndOf(const LogFile& file) {
+  if (file.compressed()) return {};
+  const int64_t size = file.opened().size;
+  absl::StatusOr<std::string> tail = file.TailAt(size);
+  return {tail.ok() ? file.CutAt(size, *tail) : v1::Cut(), file.opened().modified};
+}
+
+void FileLogFollower::AddDone(Done done) {
   if (done_.size() == kDoneMax) done_.erase(done_.begin());
-  done_.push_back(std::move(cut));
+  done_.push_back(std::move(done));
 }
 
 void FileLogFollower::MarkDone(const LogFile& file) {
-  const int64_t size = file.opened().size;
-  absl::StatusOr<std::string> tail = file.TailAt(size);
-  if (size > 0 && tail.ok()) AddDone(file.CutAt(size, *tail));
+  if (file.compressed()) {
+    done_archives_.Add(file.opened());
+  } else if (Done end = EndOf(file); end.cut.offset() > 0) {
+    AddDone(std::move(end));
+  }
+}
+
+// As far as it can be told without unpacking it.
+bool FileLogFollower::IsArchiveDone(const LogEntry& entry) const {
+  if (done_archives_.Has(entry.stat)) return true;
+  if (!entry.suffix.compressed) return false;
+  if (file_.has_value()) {
+    // The current file has become an archive.
+    absl::StatusOr<FileStat> stat = file_->Stat();
+    if (stat.ok() && stat->links == 0 && stat->modified == entry.stat.modified) return true;
+  }
+  return absl::c_any_of(
+      done_, [&entry](const Done& done) { return done.modified == entry.stat.modified; });
 }
 
 // False when it was marked before.
 bool FileLogFollower::MarkUnreadable(const LogEntry& entry) {
-  const auto known = [&entry](const FileStat& stat) {
-    return stat.SameFile(entry.stat) && stat.modified == entry.stat.modified;
-  };
-  if (absl::c_any_of(unreadable_, known)) return false;
-  if (unreadable_.size() == kDoneMax) unreadable_.erase(unreadable_.begin());
-  unreadable_.push_back(entry.stat);
+  if (unreadable_.Has(entry.stat)) return false;
+  unreadable_.Add(entry.stat);
   return true;
 }
 
@@ -479,15 +645,18 @@ int64_t FileLogFollower::BytesBehind() const {
     if (IsLive()) return bytes;
   }
   for (const LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
-    if (entry.suffix.compressed || (file_.has_value() && entry.stat.SameFile(file_->opened()))) {
+    if (file_.has_value() && entry.stat.SameFile(file_->opened())) continue;
+    if (entry.suffix.compressed) {
+      // More when unpacked.
+      if (!IsArchiveDone(entry)) bytes += entry.stat.size;
       continue;
     }
     absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
     if (!file.ok()) continue;
     const int64_t size = file->opened().size;
     int64_t done = 0;
-    for (const v1::Cut& cut : done_) {
-      if (file->Matches(cut)) done = std::max(done, cut.offset());
+    for (const Done& d : done_) {
+      if (file->Matches(d.cut)) done = std::max(done, d.cut.offset());
     }
     bytes += size - done;
   }

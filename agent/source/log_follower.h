@@ -6,8 +6,9 @@
 // file that was copied (copytruncate) is found again by its content.  A
 // partial last line waits for its newline.
 //
-// Compressed files are not read; one that was compressed or removed before it
-// was read is a gap.  One thread only.
+// Rotated files may be compressed.  One that was removed before it was read is
+// a gap, and so is what cannot be read of one that is damaged or of a
+// compression that is not read.  One thread only.
 
 #ifndef MXTALLY_AGENT_SOURCE_LOG_FOLLOWER_H_
 #define MXTALLY_AGENT_SOURCE_LOG_FOLLOWER_H_
@@ -36,6 +37,11 @@ struct LogFollowerOptions {
   // matched rotated files), any order.  Read first, oldest first.
   std::vector<std::string> older_paths = {};
 
+  // The time of a line's stamp, whose year goes by the second argument.  Tells
+  // the order of files whose modification times contradict their names, as
+  // those of restored files do; null: nothing tells.
+  std::function<std::optional<absl::Time>(std::string_view, absl::Time)> time_of_line = nullptr;
+
   // A longer line is skipped and counted.
   int64_t line_bytes_max = 64 * 1024;
 
@@ -48,7 +54,7 @@ struct LogStart {
   // Continue here.  Absent: at the beginning of what is there.
   std::optional<v1::Cut> cut = std::nullopt;
 
-  // Read every plain rotated file of the log that is still on disk, oldest
+  // Read every rotated file of the log that is still on disk, oldest
   // first, although `cut` is absent: the server knows this log and the agent's
   // state is gone, or the server's database is behind it or another one.
   bool from_oldest = false;
@@ -107,12 +113,12 @@ class LogFollower {
   // For stopping exactly at a cut that the server stored.
   virtual std::optional<int64_t> OffsetInCurrentFile(const v1::Cut& cut) const = 0;
 
-  // Bytes of log not yet read, 0 at its end.
+  // Bytes of log not yet read, 0 at its end.  Of compressed files as stored.
   virtual int64_t BytesBehind() const = 0;
 };
 
 // Turns patterns into logs: expands globs, groups rotated files under the log
-// they belong to, leaves out compressed files, and keeps patterns' paths that
+// they belong to, and keeps patterns' paths that
 // do not exist yet.  Sorted by path.
 //   INVALID_ARGUMENT   a pattern is malformed
 //   FAILED_PRECONDITION  a path is a directory

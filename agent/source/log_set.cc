@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 #include <system_error>
 #include <tuple>
@@ -47,6 +48,29 @@ class Listing {
   std::vector<LogEntry> entries_;
 };
 
+// Calls `visit` with the names in `folder`.  One that cannot be listed has none.
+void ForEachName(const std::filesystem::path& folder,
+                 const std::function<void(const std::filesystem::path&)>& visit) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    visit(it->path());
+  }
+}
+
+// Adds the files that the link `live` went to before.
+void AddFormerTargets(const std::filesystem::path& live, Listing& listing) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(live, error)) return;
+  const std::filesystem::path target = std::filesystem::canonical(live, error);
+  if (error) return;
+  const std::string name = target.filename().string();
+  ForEachName(target.parent_path(), [&](const std::filesystem::path& path) {
+    const std::optional<RotationSuffix> suffix = DifferInDateOnly(name, path.filename().string());
+    if (suffix.has_value()) listing.Add(path.string(), *suffix, /*live=*/false);
+  });
+}
+
 }  // namespace
 
 std::optional<FileStat> StatPath(const std::string& path) {
@@ -63,15 +87,13 @@ std::vector<LogEntry> ListLog(const std::string& path,
   const std::filesystem::path live(path);
   const std::string live_name = live.filename().string();
   const std::filesystem::path folder = live.has_parent_path() ? live.parent_path() : ".";
-  std::error_code error;
-  // A folder that cannot be listed leaves the files whose names are known.
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (!name.starts_with(live_name)) continue;
+  ForEachName(folder, [&](const std::filesystem::path& file) {
+    const std::string name = file.filename().string();
+    if (!name.starts_with(live_name)) return;
     const auto suffix = ParseRotationSuffix(std::string_view(name).substr(live_name.size()));
-    if (suffix.has_value()) listing.Add(it->path().string(), *suffix, /*live=*/false);
-  }
+    if (suffix.has_value()) listing.Add(file.string(), *suffix, /*live=*/false);
+  });
+  AddFormerTargets(live, listing);
 
   for (const std::string& older : older_paths) {
     const std::string name = std::filesystem::path(older).filename().string();

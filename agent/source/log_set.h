@@ -25,6 +25,8 @@ std::optional<FileStat> StatPath(const std::string& path);
 
 // The regular files of the log `path`: the live file, its rotated siblings in
 // the same folder, compressed ones too, and those of `older_paths` that exist.
+// Where `path` is a link to a file with a date in its name (mail.log ->
+// mail-20261102.log), also those that differ from it in the date only.
 // Oldest first, the live file last; a file with several names is listed once.
 //
 // Rotation by renaming keeps a file's modification time and copying files

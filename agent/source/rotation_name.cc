@@ -85,6 +85,31 @@ bool ConsumePart(std::string_view& text, RotationSuffix& suffix) {
   return true;
 }
 
+bool ConsumeCompressedEnding(std::string_view& name) {
+  for (std::string_view ending : kCompressedEndings) {
+    if (name.ends_with(ending)) {
+      name.remove_suffix(ending.size());
+      return true;
+    }
+  }
+  return false;
+}
+
+// Takes the first date out of `name`.
+std::optional<absl::Time> TakeDate(std::string& name) {
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (!absl::ascii_isdigit(name[i])) continue;
+    const std::string_view number = LeadingNumberOrDate(std::string_view(name).substr(i));
+    const std::optional<absl::Time> date = ParseDate(number);
+    if (date.has_value()) {
+      name.erase(i, number.size());
+      return date;
+    }
+    i += number.size();
+  }
+  return std::nullopt;
+}
+
 bool CanBeLive(std::string_view name) {
   size_t stem = name.size();
   while (stem > 0 && absl::ascii_isdigit(name[stem - 1])) --stem;
@@ -96,16 +121,23 @@ bool CanBeLive(std::string_view name) {
 
 std::optional<RotationSuffix> ParseRotationSuffix(std::string_view suffix) {
   RotationSuffix parsed;
-  for (std::string_view ending : kCompressedEndings) {
-    if (suffix.ends_with(ending)) {
-      suffix.remove_suffix(ending.size());
-      parsed.compressed = true;
-      break;
-    }
-  }
+  parsed.compressed = ConsumeCompressedEnding(suffix);
   if (suffix.empty() && !parsed.compressed) return std::nullopt;
   while (!suffix.empty()) {
     if (!ConsumePart(suffix, parsed)) return std::nullopt;
+  }
+  return parsed;
+}
+
+std::optional<RotationSuffix> DifferInDateOnly(std::string_view other, std::string_view name) {
+  RotationSuffix parsed;
+  parsed.compressed = ConsumeCompressedEnding(name);
+  ConsumeCompressedEnding(other);
+  std::string name_without(name);
+  std::string other_without(other);
+  parsed.date = TakeDate(name_without);
+  if (!parsed.date || !TakeDate(other_without) || name_without != other_without) {
+    return std::nullopt;
   }
   return parsed;
 }

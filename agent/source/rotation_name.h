@@ -29,6 +29,11 @@ std::optional<RotationSuffix> ParseRotationSuffix(std::string_view suffix);
 // of hosts and not rotated files of `10.0.0` and `mx.10.0.0`.
 size_t LiveNameLength(std::string_view name);
 
+// For logs that are not renamed but begun under a name of the day:
+// `mail-20261101.log.gz` and `mail-20261102.log` differ in the date only.  The
+// date and compression of `name` when it differs from `other` in nothing else.
+std::optional<RotationSuffix> DifferInDateOnly(std::string_view other, std::string_view name);
+
 }  // namespace mxtally
 
 #endif  // MXTALLY_AGENT_SOURCE_ROTATION_NAME_H_

@@ -4,9 +4,14 @@ Nothing is counted twice, and what a database lost by being restored from an
 older copy returns.
 """
 
+import bz2
+import contextlib
+import gzip
+import lzma
 import os
 import pathlib
 import shutil
+import sqlite3
 import time
 
 import database
@@ -89,6 +94,59 @@ class RereadTest(harness.EndToEndTest):
         self.assert_counted_once()
         self.read(self.write("concatenated", self.lines))
         self.assert_counted_once()
+
+    def archive(self, path, compress):
+        """Compresses a file as gzip and its like do: the time stays, the plain file goes."""
+        ending = {gzip: "gz", bz2: "bz2", lzma: "xz"}[compress]
+        archive = path.with_name(f"{path.name}.{ending}")
+        archive.write_bytes(compress.compress(path.read_bytes()))
+        shutil.copystat(path, archive)
+        path.unlink()
+        return archive
+
+    def lines_counted(self):
+        with contextlib.closing(sqlite3.connect(self.server.database)) as db:
+            return db.execute("SELECT sum(lines_read) FROM log").fetchone()[0]
+
+    def test_rotated_pieces_may_be_compressed_and_their_times_lost(self):
+        oldest, older, newest = self.pieces()
+        half = len(oldest) // 2
+        log = self.write("rotated", newest)
+        pieces = ((1, older, gzip), (2, oldest[half:], bz2), (3, oldest[:half], lzma))
+        for number, piece, compress in pieces:
+            path = pathlib.Path(f"{log}.{number}")
+            path.write_text("".join(line + "\n" for line in piece))
+            os.utime(path, times=(time.time() + number * HOUR,) * 2)
+            self.archive(path, compress)
+        self.read(f"{log}*")
+        self.assert_counted_once()
+        self.assertEqual(self.lines_counted(), len(self.lines))
+
+    def test_rotation_and_compression_while_the_agent_is_stopped(self):
+        first, second, third = self.pieces()
+        half = len(first) // 2
+        log = self.write("rotated", first[:half])
+        state = self.dir / "state-rotated"
+        self.read_once(self.server, "mx1", log, state_dir=state)
+        with log.open("a") as file:
+            file.write("".join(line + "\n" for line in first[half:]))
+        older = log.with_name("mail.log.2.xz")
+        self.archive(log.rename(log.with_name("mail.log.1")), lzma).rename(older)
+        self.write_again(log, second)
+        self.archive(log.rename(log.with_name("mail.log.1")), gzip)
+        self.write_again(log, third)
+        self.read_once(self.server, "mx1", log, state_dir=state)
+        self.assert_counted_once()
+        self.assertEqual(self.lines_counted(), len(self.lines))
+        with contextlib.closing(sqlite3.connect(self.server.database)) as db:
+            self.assertEqual(db.execute("SELECT count(*) FROM gap").fetchone()[0], 0)
+        # The same from the beginning, for a database that has nothing.
+        self.restore(None)
+        self.read_once(self.server, "mx1", log, state_dir=state)
+        self.assert_counted_once()
+
+    def write_again(self, log, lines):
+        log.write_text("".join(line + "\n" for line in lines))
 
     def test_a_log_twice_in_one_file_counts_once(self):
         self.read(self.write("doubled", self.lines + self.lines))

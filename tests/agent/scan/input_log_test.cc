@@ -90,9 +90,8 @@ TEST_F(InputLogTest, UnreadableFilesAreNamed) {
 
 TEST_F(InputLogTest, CompressionsThatAreNotReadAreNamed) {
   const std::vector<std::pair<std::string, std::string>> kTable = {
-      {"xz", std::string("\xfd\x37zXZ\0\0", 7)},
-      {"bzip2", "BZh91AY"},
-      {"zstd", "\x28\xb5\x2f\xfd"},
+      {"lz4", "\x04\x22\x4d\x18"},
+      {"compress", "\x1f\x9d"},
   };
   for (const auto& [compression, head] : kTable) {
     errors_.clear();

@@ -17,7 +17,7 @@ class FindLogsTest : public ::testing::Test {
  protected:
   void Touch(const std::string& name) { folder_.Append(name, "x\n"); }
 
-  // "mail.log < mail.log.1 mail.log.2" for each log found; names only.
+  // "mail.log < mail.log.1 mail.log.2 mail.log.3.gz" for each log found; names only.
   std::vector<std::string> Find(const std::vector<std::string>& names) {
     std::vector<std::string> patterns;
     patterns.reserve(names.size());
@@ -51,7 +51,8 @@ TEST_F(FindLogsTest, RotatedFilesBelongToTheirLog) {
   for (const char* name : {"mail.log", "mail.log.1", "mail.log.2", "mail.log.3.gz", "mail.err"}) {
     Touch(name);
   }
-  EXPECT_THAT(Find({"mail.*"}), ElementsAre("mail.err", "mail.log < mail.log.1 mail.log.2"));
+  EXPECT_THAT(Find({"mail.*"}),
+              ElementsAre("mail.err", "mail.log < mail.log.1 mail.log.2 mail.log.3.gz"));
 }
 
 TEST_F(FindLogsTest, RotatedFileNamesItsLog) {

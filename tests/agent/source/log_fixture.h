@@ -11,11 +11,13 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/source/log_follower.h"
 #include "gtest/gtest.h"
+#include "tests/agent/source/compress.h"
 
 namespace mxtally {
 
@@ -54,6 +56,33 @@ class LogFolder {
   void Copy(const std::string& from, const std::string& to) {
     std::filesystem::remove(Path(to));
     Append(to, Content(from));
+  }
+  // As gzip and its like do: the time stays, the plain file goes.
+  void Compress(const std::string& name, const std::string& compression = "gzip") {
+    static constexpr std::pair<const char*, const char*> kEndings[] = {
+        {"gzip", ".gz"}, {"xz", ".xz"}, {"bzip2", ".bz2"}, {"zstd", ".zst"}};
+    std::string archive = name;
+    for (const auto& [known, ending] : kEndings) {
+      if (compression == known) archive += ending;
+    }
+    std::ofstream(Path(archive), std::ios::binary) << mxtally::Compress(compression, Content(name));
+    std::filesystem::last_write_time(Path(archive), std::filesystem::last_write_time(Path(name)));
+    Remove(name);
+  }
+  // Gives `to` the time of `from`, seconds after it.
+  void SetTime(const std::string& to, const std::string& from, int seconds = 0) {
+    std::filesystem::last_write_time(
+        Path(to), std::filesystem::last_write_time(Path(from)) + std::chrono::seconds(seconds));
+  }
+  // As archivers that know nothing finer do.
+  void ToWholeSeconds(const std::string& name) {
+    const auto time = std::filesystem::last_write_time(Path(name));
+    std::filesystem::last_write_time(Path(name), std::chrono::floor<std::chrono::seconds>(time));
+  }
+  // Lets the link `name` go to `to`, in one step.
+  void Link(const std::string& to, const std::string& name) {
+    std::filesystem::create_symlink(Path(to), Path(name + ".new"));
+    Rename(name + ".new", name);
   }
   void Truncate(const std::string& name, int64_t size = 0) {
     std::filesystem::resize_file(Path(name), size);

@@ -1,9 +1,11 @@
-// A log's writer, its rotation and its follower take random steps.  Whatever
+// A log's writer, its rotation, compression and follower take random steps.  Whatever
 // the order, every line arrives once and in order.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -40,6 +42,8 @@ class Model {
       case 5:
       case 6:
         return Read();
+      case 7:
+        return Compress();
       default:
         return Write();
     }
@@ -62,6 +66,8 @@ class Model {
   int rotations() const { return rotations_; }
 
  private:
+  static constexpr const char* kEndings[] = {"", ".gz", ".xz", ".bz2", ".zst"};
+
   int64_t Below(int64_t n) { return std::uniform_int_distribution<int64_t>(0, n - 1)(random_); }
 
   void Write(bool whole_line = false) {
@@ -91,22 +97,36 @@ class Model {
     // The end of what a rotated file holds is its last line's, newline or not.
     if (!unfinished_.empty()) FinishLine(0);
     for (int i = rotations_; i > 0; --i) {
-      folder_.Rename("mail.log." + std::to_string(i), "mail.log." + std::to_string(i + 1));
+      for (const char* ending : kEndings) {
+        const std::string name = absl::StrCat("mail.log.", i, ending);
+        if (!Exists(name)) continue;
+        folder_.Rename(name, absl::StrCat("mail.log.", i + 1, ending));
+      }
     }
     ++rotations_;
   }
   void RotateByRenaming() {
-    if (!std::filesystem::exists(options_.path) || rotations_ > 100) return;
+    if (!Exists("mail.log") || rotations_ > 100) return;
     ShiftNumbers();
     folder_.Rename("mail.log", "mail.log.1");
     if (Below(2) == 0) folder_.Append("mail.log", "");
   }
   void RotateByCopying() {
-    if (!std::filesystem::exists(options_.path) || rotations_ > 100) return;
+    if (!Exists("mail.log") || rotations_ > 100) return;
     ShiftNumbers();
     folder_.Copy("mail.log", "mail.log.1");
     folder_.Truncate("mail.log");
   }
+
+  // Any rotated file.
+  void Compress() {
+    const int number = 1 + static_cast<int>(Below(std::max(rotations_, 1)));
+    const std::string name = absl::StrCat("mail.log.", number);
+    if (!Exists(name)) return;
+    folder_.Compress(name, kCompressions[Below(std::size(kCompressions))]);
+  }
+
+  bool Exists(const std::string& name) { return std::filesystem::exists(folder_.Path(name)); }
 
   void Reopen() {
     std::optional<v1::Cut> cut;
