@@ -223,7 +223,9 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
 
 }  // namespace
 
-Framer::Framer(FramerOptions options, FramerState state) : options_(options), state_(state) {}
+Framer::Framer(FramerOptions options, FramerState state) : options_(options), state_(state) {
+  if (state_.last_time) year_clock_.Take(*state_.last_time);
+}
 
 bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp) {
   // After a crash a file system may leave zeros before the next good line.
@@ -262,6 +264,7 @@ bool Framer::ReadTraditionalTime(const Stamp& stamp, absl::Time& time) {
                      stamp.nanosecond);
     RememberHour(stamp, time);
     state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
+    year_clock_.Restore({.now = time, .jump = std::nullopt});
   }
   state_.last_time = time;
   return true;
@@ -276,6 +279,7 @@ void Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
     state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
   }
   state_.last_time = time;
+  year_clock_.Take(time);
   hour_prefix_.clear();
 }
 
@@ -292,16 +296,15 @@ std::optional<int> Framer::YearFor(int month, int day, const Stamp& stamp) const
         absl::CivilSecond(year, month, day, stamp.hour, stamp.minute, stamp.second),
         options_.time_zone);
   };
-  if (state_.last_time) {
-    const int around =
-        static_cast<int>(absl::ToCivilYear(*state_.last_time, options_.time_zone).year());
+  if (const std::optional<absl::Time> near = year_clock_.state().now) {
+    const int around = static_cast<int>(absl::ToCivilYear(*near, options_.time_zone).year());
     // February 29 may be further away than the next year.
     for (const int spread : {1, kLeapYearsApart}) {
       std::optional<int> best;
       absl::Duration best_distance;
       for (int year = around - spread; year <= around + spread; ++year) {
         if (!DateExists(year, month, day)) continue;
-        const absl::Duration distance = absl::AbsDuration(time_in(year) - *state_.last_time);
+        const absl::Duration distance = absl::AbsDuration(time_in(year) - *near);
         if (best && distance >= best_distance) continue;
         best = year;
         best_distance = distance;

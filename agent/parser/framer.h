@@ -17,6 +17,7 @@
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "agent/parser/log_clock.h"
 
 namespace mxtally {
 
@@ -38,7 +39,8 @@ struct FramerOptions {
 
   // The first stamp without a year gets the latest year that puts it at most
   // one day after this time and in which its date exists.  Later stamps get the
-  // year that puts them nearest to the line before.
+  // year that puts them nearest to the line before; a single line of RFC 3339 that
+  // is more than a day off does not count as one.
   absl::Time reference_time = absl::InfiniteFuture();
 };
 
@@ -107,6 +109,8 @@ class Framer {
 
   FramerOptions options_;
   FramerState state_;
+  // What years are chosen by.
+  LogClock year_clock_{absl::Hours(1), absl::Hours(24)};
 
   // Most lines share month, day and hour with the line before.  While no change
   // of the zone's offset falls into that hour, minute and second are all that

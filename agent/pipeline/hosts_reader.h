@@ -27,7 +27,7 @@
 #include "agent/pipeline/line_reader.h"
 #include "agent/pipeline/log_reader.h"
 #include "agent/session/assembler.h"
-#include "agent/session/log_clock.h"
+#include "agent/parser/log_clock.h"
 #include "agent/session/name_hash.h"
 #include "agent/session/peer_mask.h"
 #include "mxtally/v1/ingest.pb.h"

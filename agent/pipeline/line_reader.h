@@ -17,7 +17,7 @@
 #include "agent/pipeline/log_reader.h"
 #include "agent/session/assembler.h"
 #include "agent/session/first_line.h"
-#include "agent/session/log_clock.h"
+#include "agent/parser/log_clock.h"
 #include "agent/session/peer_mask.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/session/log_clock.h"
+#include "agent/parser/log_clock.h"
 #include "agent/session/name_hash.h"
 #include "agent/session/open_session.h"
 #include "agent/session/process_table.h"
@@ -169,8 +169,11 @@ Process& Assembler::Impl::FindOrAddProcess(const FramedLine& line) {
 
 void Assembler::Impl::MoveTo(absl::Time stamp) {
   if (!reading_start.has_value()) reading_start = stamp;
+  const std::optional<absl::Time> before = clock.state().now;
   if (!clock.Take(stamp)) return;
   const absl::Time time = clock.now();
+  if (before.has_value() && *before - time > options.ordinal_memory - kClockStep)
+    processes.ForgetAfter(time);
   while (!live.empty() && time - live.front().last_time() > options.idle_max) {
     const absl::Time given_up = live.front().last_time() + options.idle_max;
     GiveUp(live.begin(), v1::END_REASON_IDLE, given_up);

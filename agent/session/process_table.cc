@@ -106,12 +106,15 @@ int64_t ProcessTable::ForgetNewest() {
 
 void ProcessTable::ForgetFarFrom(absl::Time time) {
   while (!stamps_.empty() && time - stamps_.front().time > memory_) ForgetOldest();
-  if (stamps_.empty() || stamps_.back().time - time <= memory_) return;
-  while (!stamps_.empty() && stamps_.back().time > time) ForgetNewest();
+  while (!stamps_.empty() && stamps_.back().time - time > memory_) ForgetNewest();
 }
 
 void ProcessTable::ForgetFrom(absl::Time stamp) {
   while (!stamps_.empty() && stamps_.back().time >= stamp) ForgetNewest();
+}
+
+void ProcessTable::ForgetAfter(absl::Time stamp) {
+  while (!stamps_.empty() && stamps_.back().time > stamp) ForgetNewest();
 }
 
 void ProcessTable::Save(google::protobuf::RepeatedPtrField<agent::v1::TagOrdinals>& saved) const {

@@ -3,8 +3,8 @@
 //
 // A clock that is set back by less than the memory goes on counting, so that
 // the sessions of both passes stay apart.  One that jumps back further is
-// taken for an older log, or this log once more: what lies ahead is forgotten,
-// so that reading again counts again from 0.
+// taken for an older log, or this log once more: who keeps the time then has
+// what lies ahead forgotten, so that reading again counts again from 0.
 //
 // All this depends on the pairs of process and stamp alone, not on how they are
 // stored: a restored memory goes on exactly like the saved one.
@@ -76,8 +76,9 @@ class ProcessTable {
   // with the last of them goes a process without a session.
   uint32_t NextOrdinal(Process& process, absl::Time stamp, absl::Time now, int64_t& forgotten);
 
-  // Forgets all stamps from `stamp` on.
+  // Forgets all stamps from `stamp` on, or all behind it.
   void ForgetFrom(absl::Time stamp);
+  void ForgetAfter(absl::Time stamp);
 
   // Pairs of process and stamp that are remembered.
   int64_t size() const { return count_; }

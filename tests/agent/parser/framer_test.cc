@@ -240,6 +240,15 @@ TEST_F(FramerTest, LeapDayIsReadInTheNearestYearThatHasIt) {
             (Times{"2025-02-28T23:59:59Z", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"}));
 }
 
+TEST_F(FramerTest, OneStrayStampWithAYearDecidesNoYear) {
+  EXPECT_EQ(TimesOf(Utc2013(), {"Nov  2 04:00:00", "1970-01-01T00:00:07Z", "Nov  2 04:00:01"}),
+            (Times{"2013-11-02T04:00:00Z", "1970-01-01T00:00:07Z", "2013-11-02T04:00:01Z"}));
+  EXPECT_EQ(TimesOf(Utc2013(), {"Nov  2 04:00:00", "2020-01-01T00:00:07Z", "2020-01-01T00:00:08Z",
+                                "Jan  1 00:00:09"}),
+            (Times{"2013-11-02T04:00:00Z", "2020-01-01T00:00:07Z", "2020-01-01T00:00:08Z",
+                   "2020-01-01T00:00:09Z"}));
+}
+
 // Local time.
 
 TEST_F(FramerTest, RepeatedHourIsReadInTheOrderOfTheLines) {

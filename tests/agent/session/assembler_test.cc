@@ -350,6 +350,31 @@ TEST_F(AssemblerTest, OneStrayStampEndsNothingAndForgetsNoOrdinal) {
                           "mx1 12:00:00 postfix/smtpd[1]#2"));
 }
 
+TEST_F(AssemblerTest, AnOlderLogCountsFromZeroWhereverItMeetsTheMemory) {
+  for (int pass = 0; pass < 2; ++pass) {
+    At("12:00:00");
+    for (int minute = 0; minute <= 150; ++minute) {
+      AddAll({Connect(), Disconnect()});
+      Advance(absl::Minutes(1));
+    }
+  }
+  const std::vector<v1::SessionRecord> records = TakeRecords();
+  ASSERT_EQ(records.size(), 302);
+  for (const v1::SessionRecord& record : records) EXPECT_EQ(record.key().ordinal(), 0);
+}
+
+TEST_F(AssemblerTest, ASessionOfAStrayStampForgetsNoOrdinal) {
+  At("12:00:00");
+  AddAll({Connect(), Disconnect()});
+  At("12:00:05");
+  AddAll({Connect(), Disconnect()});
+  now_ += absl::Hours(24 * 365 * 12);
+  AddAll({Connect()});
+  At("12:00:05");
+  AddAll({Connect(), Disconnect()});
+  EXPECT_EQ(TakeRecords().back().key().ordinal(), 1);
+}
+
 TEST_F(AssemblerTest, AJumpCountsFromItsSecondLine) {
   ReadForHours();
   Add("postfix/smtpd[1]", Connect());

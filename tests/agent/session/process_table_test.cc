@@ -46,10 +46,14 @@ TEST_F(ProcessTableTest, MemoryReachesBothWays) {
   EXPECT_EQ(forgotten_, 0);
 }
 
-TEST_F(ProcessTableTest, AnOlderLogCountsFromZeroWhereverItMeetsTheMemory) {
-  for (int pass = 0; pass < 2; ++pass) {
-    for (int second = 0; second <= 150; ++second) EXPECT_EQ(Next("a", second), 0);
-  }
+TEST_F(ProcessTableTest, OneStrayStampFarAheadIsAllThatIsForgotten) {
+  Next("a", 0);
+  Next("a", 5);
+  const absl::Time now = absl::FromUnixSeconds(1'000'000);
+  table_->NextOrdinal(table_->FindOrAdd({"", "a"}), now + absl::Hours(9), now, forgotten_);
+  table_->NextOrdinal(table_->FindOrAdd({"", "b"}), now, now, forgotten_);
+  EXPECT_EQ(table_->size(), 3);
+  EXPECT_EQ(Next("a", 5), 1);
 }
 
 TEST_F(ProcessTableTest, OldestStampIsForgottenBeyondTheBound) {
@@ -107,6 +111,9 @@ TEST_F(ProcessTableTest, WhatFollowsAStampCanBeForgotten) {
   table_->ForgetFrom(absl::FromUnixSeconds(1'000'001));
   EXPECT_EQ(Next("a", 0), 1);
   EXPECT_EQ(Next("a", 1), 0);
+  EXPECT_EQ(Next("b", 2), 0);
+  table_->ForgetAfter(absl::FromUnixSeconds(1'000'001));
+  EXPECT_EQ(Next("a", 1), 1);
   EXPECT_EQ(Next("b", 2), 0);
 }
 

@@ -1,4 +1,4 @@
-#include "agent/session/log_clock.h"
+#include "agent/parser/log_clock.h"
 
 #include "gtest/gtest.h"
 

@@ -7,8 +7,8 @@
 // It moves in steps, because what depends on it is a matter of minutes and hours
 // and most lines are within a second of the one before.
 
-#ifndef MXTALLY_AGENT_SESSION_LOG_CLOCK_H_
-#define MXTALLY_AGENT_SESSION_LOG_CLOCK_H_
+#ifndef MXTALLY_AGENT_PARSER_LOG_CLOCK_H_
+#define MXTALLY_AGENT_PARSER_LOG_CLOCK_H_
 
 #include <optional>
 
@@ -62,8 +62,8 @@ class LogClock {
   }
   bool IsNear(absl::Time a, absl::Time b) const { return a - b <= step_max_ && b - a <= step_max_; }
 
-  const absl::Duration step_min_;
-  const absl::Duration step_max_;
+  absl::Duration step_min_;
+  absl::Duration step_max_;
   State state_;
   // Stamps in [here_, ahead_) change nothing.
   absl::Time here_ = absl::InfiniteFuture();
@@ -72,4 +72,4 @@ class LogClock {
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_AGENT_SESSION_LOG_CLOCK_H_
+#endif  // MXTALLY_AGENT_PARSER_LOG_CLOCK_H_
