@@ -45,7 +45,9 @@ constexpr Reference kReferences[] = {
     {"rollup_host_week_narrow", "host_id", "host", "host_id"},
     {"rollup_host_week_narrow", "label_set_id", "label_set", "label_set_id"},
     {"rollup_fleet_hour", "label_set_id", "label_set", "label_set_id"},
+    {"rollup_fleet_hour_narrow", "label_set_id", "label_set", "label_set_id"},
     {"rollup_fleet_day", "label_set_id", "label_set", "label_set_id"},
+    {"exception_week", "host_id", "host", "host_id"},
 };
 
 class Audit {

@@ -80,6 +80,24 @@ std::optional<v1::MtaConfig> ParseMtaConfig(std::string_view bytes) {
   return config;
 }
 
+// Columns of host_hour and its sums, from `first` on.
+void AddHostCounts(const Statement& row, int first, v1::ExceptionCounts& e) {
+  e.set_folded_sessions(e.folded_sessions() + row.Int(first));
+  e.set_key_conflicts(e.key_conflicts() + row.Int(first + 1));
+  e.set_rejected_sessions(e.rejected_sessions() + row.Int(first + 2));
+  e.set_sealed_sessions(e.sealed_sessions() + row.Int(first + 3));
+}
+
+// The same of log_hour.
+void AddLogCounts(const Statement& row, int first, v1::ExceptionCounts& e) {
+  e.set_cut_sessions(e.cut_sessions() + row.Int(first));
+  e.set_evicted_sessions(e.evicted_sessions() + row.Int(first + 1));
+  e.set_oversized_lines(e.oversized_lines() + row.Int(first + 2));
+  e.set_unrecognized_lines(e.unrecognized_lines() + row.Int(first + 3));
+  e.set_foreign_host_lines(e.foreign_host_lines() + row.Int(first + 4));
+  e.set_suppressed_lines(e.suppressed_lines() + row.Int(first + 5));
+}
+
 // Reads coverage.  Each statement serves all hosts at once: run for one after
 // the other, they took most of the time of a fleet's query.  Of the counts only
 // rows with exceptions are read, which an index knows.
@@ -90,7 +108,8 @@ class CoverageReader {
         start_ns_(absl::ToUnixNanos(start)),
         end_ns_(absl::ToUnixNanos(end)),
         hours_({FloorDivide(start_ns_, kNanosPerHour), -FloorDivide(-end_ns_, kNanosPerHour)}),
-        split_(Split(hours_, kHoursPerDay)) {}
+        split_(Split(hours_, kHoursPerDay)),
+        days_(Split(split_.whole, kDaysPerWeek)) {}
 
   // `all`: `known` is all hosts.
   std::vector<HostCoverage> Read(const std::vector<KnownHost>& known, bool all);
@@ -113,6 +132,7 @@ class CoverageReader {
   void ReadReopened(HostRange range);
   void ReadHostCounts(HostRange range, Range periods, const char* table, const char* period);
   void ReadLogCounts(HostRange range, Range periods, const char* table, const char* period);
+  void ReadCountsByWeek(HostRange range, Range weeks);
   // Whether the lines of the host's window tell TLS from plaintext anywhere.
   bool TlsShows(int64_t host_id);
 
@@ -131,7 +151,8 @@ class CoverageReader {
   const int64_t start_ns_;
   const int64_t end_ns_;
   const Range hours_;
-  const SplitRange split_;
+  const SplitRange split_;  // `hours_` by day.
+  const SplitRange days_;   // Its whole days by week.
   absl::flat_hash_map<int64_t, HostCoverage*> hosts_;
   absl::flat_hash_map<std::pair<int64_t, int64_t>, size_t> logs_;
   absl::flat_hash_map<int64_t, int64_t> first_covered_;
@@ -168,8 +189,11 @@ void CoverageReader::ReadRange(HostRange range) {
     ReadHostCounts(range, edge, "host_hour", "hour");
     ReadLogCounts(range, edge, "log_hour", "hour");
   }
-  ReadHostCounts(range, split_.whole, "host_day", "day");
-  ReadLogCounts(range, split_.whole, "log_day", "day");
+  for (const Range& edge : {days_.before, days_.after}) {
+    ReadHostCounts(range, edge, "host_day", "day");
+    ReadLogCounts(range, edge, "log_day", "day");
+  }
+  ReadCountsByWeek(range, days_.whole);
 }
 
 void CoverageReader::ReadHosts(HostRange range) {
@@ -357,11 +381,7 @@ void CoverageReader::ReadHostCounts(HostRange range, Range periods, const char* 
   for (select.Query(range.first, range.last, periods.start, periods.end); select.Step();) {
     HostCoverage* host = Find(select.Int(0));
     if (host == nullptr) continue;
-    v1::ExceptionCounts& e = host->exceptions;
-    e.set_folded_sessions(e.folded_sessions() + select.Int(1));
-    e.set_key_conflicts(e.key_conflicts() + select.Int(2));
-    e.set_rejected_sessions(e.rejected_sessions() + select.Int(3));
-    e.set_sealed_sessions(e.sealed_sessions() + select.Int(4));
+    AddHostCounts(select, 1, host->exceptions);
   }
 }
 
@@ -381,13 +401,23 @@ void CoverageReader::ReadLogCounts(HostRange range, Range periods, const char* t
   for (select.Query(range.first, range.last, periods.start, periods.end); select.Step();) {
     HostCoverage* host = Find(select.Int(0));
     if (host == nullptr) continue;
-    v1::ExceptionCounts& e = host->exceptions;
-    e.set_cut_sessions(e.cut_sessions() + select.Int(1));
-    e.set_evicted_sessions(e.evicted_sessions() + select.Int(2));
-    e.set_oversized_lines(e.oversized_lines() + select.Int(3));
-    e.set_unrecognized_lines(e.unrecognized_lines() + select.Int(4));
-    e.set_foreign_host_lines(e.foreign_host_lines() + select.Int(5));
-    e.set_suppressed_lines(e.suppressed_lines() + select.Int(6));
+    AddLogCounts(select, 1, host->exceptions);
+  }
+}
+
+void CoverageReader::ReadCountsByWeek(HostRange range, Range weeks) {
+  if (weeks.empty()) return;
+  Statement select(
+      db_,
+      "SELECT host_id, cut_sessions, evicted_sessions, oversized, unrecognized, foreign_host, "
+      "suppressed, folded, key_conflicts, rejected, sealed FROM (SELECT host_id AS h FROM host "
+      "WHERE host_id BETWEEN ?1 AND ?2) CROSS JOIN exception_week WHERE host_id = h AND week >= ?3 "
+      "AND week < ?4");
+  for (select.Query(range.first, range.last, weeks.start, weeks.end); select.Step();) {
+    HostCoverage* host = Find(select.Int(0));
+    if (host == nullptr) continue;
+    AddLogCounts(select, 1, host->exceptions);
+    AddHostCounts(select, 7, host->exceptions);
   }
 }
 

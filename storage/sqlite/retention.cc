@@ -119,6 +119,7 @@ std::vector<Retainer::Removal> Retainer::Removals() const {
     removals.push_back({"rollup_host_hour", "host_id", "hour", hour, 6, false});
     removals.push_back({"host_hour", "host_id", "hour", hour, 24, false});
     removals.push_back({"rollup_fleet_hour", "writer_id", "hour", hour, 6, true});
+    removals.push_back({"rollup_fleet_hour_narrow", "writer_id", "hour", hour, 6, true});
   }
   if (day != INT64_MIN) {
     removals.push_back({"rollup_host_day", "host_id", "day", day, 2, false});

@@ -94,7 +94,7 @@ bool DaysFit(const StatsQuery& query) {
 // The parts of a query's window.  `by_host`: hosts matter; `narrow`: no other
 // labels than the narrow ones do.
 std::vector<TierPart> Parts(const StatsQuery& query, bool by_host, bool narrow) {
-  const Tier& hour = by_host ? kHostHour : kFleetHour;
+  const Tier& hour = by_host ? kHostHour : narrow ? kFleetHourNarrow : kFleetHour;
   const Tier& day = !by_host ? kFleetDay : narrow ? kHostDayNarrow : kHostDay;
   const Range window = {HoursOf(query.start), HoursOf(query.end)};
   std::vector<TierPart> parts;

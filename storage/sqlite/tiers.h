@@ -27,6 +27,8 @@ inline constexpr Tier kFleetDay = {"fleet_day", "rollup_fleet_day", "writer_id",
                                    false,       kHoursPerDay,       false};
 inline constexpr Tier kFleetHour = {
     "fleet_hour", "rollup_fleet_hour", "writer_id", "hour", false, 1, false};
+inline constexpr Tier kFleetHourNarrow = {
+    "fleet_hour_narrow", "rollup_fleet_hour_narrow", "writer_id", "hour", false, 1, true};
 // Weeks begin on Thursdays, as 1970 did.
 inline constexpr Tier kHostWeekNarrow = {"host_week_narrow",
                                          "rollup_host_week_narrow",
@@ -42,7 +44,7 @@ inline constexpr Tier kHostDay = {"host_day", "rollup_host_day", "host_id", "day
 inline constexpr Tier kHostHour = {"host_hour", "rollup_host_hour", "host_id", "hour", true, 1,
                                    false};
 
-inline constexpr std::array kTiers = {kFleetDay,      kFleetHour, kHostWeekNarrow,
+inline constexpr std::array kTiers = {kFleetDay,      kFleetHour, kFleetHourNarrow, kHostWeekNarrow,
                                       kHostDayNarrow, kHostDay,   kHostHour};
 
 // The one server that writes an SQLite database.

@@ -153,6 +153,23 @@ Comparison Sums(const Tier& tier, const Tier& source, int64_t first) {
                            " WHERE ", tier.period, " >= ", first, " ORDER BY 1, 2, 3")};
 }
 
+// What triggers keep, recounted; see migration 0004.
+constexpr char kWrongExceptionWeeks[] =
+    "WITH exception_day AS ("
+    "SELECT host_id, day, cut_sessions, evicted_sessions, oversized, unrecognized, foreign_host, "
+    "suppressed, 0 AS folded, 0 AS key_conflicts, 0 AS rejected, 0 AS sealed FROM log_day "
+    "UNION ALL "
+    "SELECT host_id, day, 0, 0, 0, 0, 0, 0, folded, key_conflicts, rejected, sealed FROM "
+    "host_day), "
+    "recount AS (SELECT host_id, (day - (day % 7 + 7) % 7) / 7, sum(cut_sessions), "
+    "sum(evicted_sessions), sum(oversized), sum(unrecognized), sum(foreign_host), "
+    "sum(suppressed), sum(folded), sum(key_conflicts), sum(rejected), sum(sealed) "
+    "FROM exception_day WHERE cut_sessions + evicted_sessions + oversized + unrecognized + "
+    "foreign_host + suppressed + folded + key_conflicts + rejected + sealed > 0 GROUP BY 1, 2) "
+    "SELECT count(*) FROM (SELECT * FROM (SELECT * FROM exception_week EXCEPT SELECT * FROM "
+    "recount) UNION ALL SELECT * FROM (SELECT * FROM recount EXCEPT SELECT * FROM "
+    "exception_week)) HAVING count(*) > 0";
+
 Comparison HostCounters(const std::string& period, int64_t hours, int64_t first) {
   const std::string kept =
       absl::StrCat(period, " >= ", first, " AND ", NotSealed(Floor(period, kHoursPerDay / hours)));
@@ -190,7 +207,16 @@ absl::Status VerifyRollups(Connection& db) {
     return s;
   }
   const int64_t first_day = whole.FirstOfHours(kHoursPerDay);
-  return Compare(db, HostCounters("day", kHoursPerDay, first_day));
+  if (absl::Status s = Compare(db, HostCounters("day", kHoursPerDay, first_day)); !s.ok()) {
+    return s;
+  }
+  Statement wrong(db, kWrongExceptionWeeks);
+  wrong.Query();
+  if (wrong.Step()) {
+    return absl::DataLossError(
+        absl::StrCat("exception_week: rows that differ from a recount: ", wrong.Int(0)));
+  }
+  return db.ok() ? absl::OkStatus() : db.TakeStatus();
 }
 
 }  // namespace mxtally::sqlite

@@ -13,6 +13,7 @@ _TIERS = {
     "rollup_host_day": ("host_id", "day", 24, "label_set_id"),
     "rollup_host_day_narrow": ("host_id", "day", 24, "narrow_id"),
     "rollup_fleet_hour": ("1", "hour", 1, "label_set_id"),
+    "rollup_fleet_hour_narrow": ("1", "hour", 1, "narrow_id"),
     "rollup_fleet_day": ("1", "day", 24, "label_set_id"),
 }
 

@@ -186,6 +186,35 @@ TEST_P(StoreLogsTest, CountsAddUpOverBatchesLogsAndDays) {
   EXPECT_EQ(all.exceptions.cut_sessions(), 25);
 }
 
+// Weeks begin on Thursdays: 2026-10-29, 2026-11-05.
+TEST_P(StoreLogsTest, ExceptionsOfAnyWindowAreThoseOfItsHours) {
+  const std::vector<std::string> hours = {"2026-10-27T12:00:00Z", "2026-10-28T23:00:00Z",
+                                          "2026-10-29T00:00:00Z", "2026-11-01T10:00:00Z",
+                                          "2026-11-04T23:00:00Z", "2026-11-05T00:00:00Z",
+                                          "2026-11-11T23:00:00Z", "2026-11-12T00:00:00Z",
+                                          "2026-11-12T01:00:00Z", "2026-11-13T00:00:00Z"};
+  v1::SessionBatch batch = FirstBatch(kTen);
+  HostBatch host_batch = {.host = "mx1", .batch = &batch};
+  for (const std::string& hour : hours) {
+    AddCounts(batch, hour, 1);
+    host_batch.rejected.push_back({.hour = At(hour), .sessions = 2});
+  }
+  ASSERT_TRUE(store_->Commit({&host_batch, 1}).ok());
+  for (size_t first = 0; first < hours.size(); ++first) {
+    for (size_t end = first; end < hours.size(); ++end) {
+      const auto count = static_cast<int64_t>(end - first);
+      const v1::ExceptionCounts found = Coverage(hours[first], hours[end]).exceptions;
+      EXPECT_EQ(found.cut_sessions(), count * 5) << hours[first] << " " << hours[end];
+      EXPECT_EQ(found.evicted_sessions(), count * 6);
+      EXPECT_EQ(found.oversized_lines(), count * 7);
+      EXPECT_EQ(found.unrecognized_lines(), count);
+      EXPECT_EQ(found.foreign_host_lines(), count * 8);
+      EXPECT_EQ(found.suppressed_lines(), count * 9);
+      EXPECT_EQ(found.rejected_sessions(), count * 2);
+    }
+  }
+}
+
 TEST_P(StoreLogsTest, RejectedSessionsCountWhereTheBatchCounts) {
   const v1::SessionBatch batch = FirstBatch(kTen);
   const HostBatch host_batch = {.host = "mx1",

@@ -66,7 +66,7 @@ TEST_P(StoreQueriesTest, WholeDaysComeFromADayTierAndEdgesFromHours) {
                   {.stamp = "2026-11-03T01:00:00Z"}});
   const StatsResult result = Query(Window("2026-11-01T23:00:00Z", "2026-11-03T01:00:00Z"));
   EXPECT_EQ(Total(result).sessions, 3);
-  EXPECT_THAT(result.tiers, UnorderedElementsAre("fleet_hour", "fleet_day"));
+  EXPECT_THAT(result.tiers, UnorderedElementsAre("fleet_hour_narrow", "fleet_day"));
 }
 
 TEST_P(StoreQueriesTest, SmallestTierThatHoldsTheLabelsIsRead) {
@@ -152,7 +152,10 @@ TEST_P(StoreQueriesTest, DaysOfAnotherZoneComeFromHours) {
   query.bucket = absl::Hours(24);
   query.bucket_offset = absl::Hours(1);
   EXPECT_THAT(Buckets(query), ElementsAre("2026-10-31T23:00 1", "2026-11-01T23:00 2"));
+  EXPECT_THAT(Query(query).tiers, ElementsAre("fleet_hour_narrow"));
+  query.group_by.set(static_cast<size_t>(Label::kCipher));
   EXPECT_THAT(Query(query).tiers, ElementsAre("fleet_hour"));
+  query.group_by.reset();
   query.bucket_offset = absl::Hours(-5);
   EXPECT_THAT(Buckets(query), ElementsAre("2026-11-01T05:00 2", "2026-11-02T05:00 1"));
 }

@@ -118,7 +118,10 @@ TEST_F(AuditTest, EveryKindOfWrongRowIsFound) {
            Case{"UPDATE rollup_host_day_narrow SET tls_messages = 0", "host_day_narrow, host mx1"},
            Case{"DELETE FROM rollup_host_week_narrow", "host_week_narrow, host mx1"},
            Case{"UPDATE rollup_fleet_hour SET sessions = 0", "fleet_hour, writer 1"},
+           Case{"DELETE FROM rollup_fleet_hour_narrow", "fleet_hour_narrow, writer 1"},
            Case{"DELETE FROM rollup_fleet_day", "fleet_day, writer 1"},
+           Case{"INSERT INTO exception_week VALUES (1, 7, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)",
+                "exception_week: rows that differ from a recount: 1"},
            Case{"DELETE FROM session WHERE tag = 'postfix/smtpd[3]'", "host_hour, host mx1"},
            Case{"UPDATE host_hour SET sessions = sessions + 1", "counters by hour"},
            Case{"DELETE FROM label_set WHERE label_set_id = (SELECT max(label_set_id) FROM "

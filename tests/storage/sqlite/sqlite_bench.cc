@@ -253,7 +253,8 @@ constexpr int kFleetDays = 90;
 constexpr int kSessionsPerHostDay = 48;
 constexpr char kFleetStart[] = "2026-01-01T00:00:00Z";
 
-// Some sessions of every host on every day, as different as a busy host's are.
+// Some sessions of every host on every day, as different as a busy host's are;
+// and the worst case of completeness, exceptions of each kind on every day.
 void FillFleet(Store& store) {
   RandomSessions random;
   for (int first = 0; first < kFleetHosts; first += 20) {
@@ -275,7 +276,17 @@ void FillFleet(Store& store) {
           record.set_service("smtp");
         }
       }
-      host_batches.push_back({.host = absl::StrCat("mx", first + i), .batch = &batch});
+      HostBatch& host_batch = host_batches.emplace_back();
+      host_batch.host = absl::StrCat("mx", first + i);
+      host_batch.batch = &batch;
+      for (int day = 0; day < kFleetDays; ++day) {
+        const absl::Time hour = At(kFleetStart) + absl::Hours(24 * day + random.Below(24));
+        v1::HourCounts& counts = *batch.add_counts();
+        SetTime(hour, counts.mutable_hour());
+        counts.mutable_lines()->set_read(1000);
+        counts.mutable_lines()->set_unrecognized(1 + random.Below(3));
+        host_batch.rejected.push_back({.hour = hour, .sessions = 1, .host = host_batch.host});
+      }
     }
     Check(store.Commit(host_batches).status());
   }
