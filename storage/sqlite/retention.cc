@@ -150,6 +150,14 @@ void Retainer::AdvanceKeptSince(absl::Time now) {
   next_host_ = 0;
 }
 
+std::optional<int64_t> Retainer::OldestSessionDay() {
+  oldest_session_day_.Query();
+  if (!oldest_session_day_.Step()) return std::nullopt;
+  const std::optional<int64_t> day = oldest_session_day_.OptionalInt(0);
+  oldest_session_day_.Reset();
+  return day;
+}
+
 bool Retainer::FindSealable(absl::Time now) {
   const int64_t first_day = FirstDay(now, retention_.sessions);
   if (first_day == INT64_MIN) return false;
@@ -178,6 +186,7 @@ bool Retainer::HasWork(absl::Time now) {
 
 bool Retainer::Bite(absl::Time now, absl::Duration budget) {
   const Deadline deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(budget);
+  removed_ = {};
   AdvanceKeptSince(now);
   const bool all_sealed = SealDays(now);
   return !(RemoveSessions(deadline) && RemovePeriods(deadline) && all_sealed);
@@ -211,6 +220,7 @@ bool Retainer::RemoveSessions(Deadline deadline) {
       const int64_t until_ns = more ? nth_session_.Int(0) + 1 : end_ns;
       nth_session_.Reset();
       remove_sessions_.Run(host_id, start_ns, until_ns);
+      removed_.sessions += db_.changes();
       // Every bite gets something done, however short it is.
       if (more && IsOver(deadline)) return false;
     }
@@ -255,6 +265,7 @@ bool Retainer::RemovePeriodsOf(RemovalStatements& statements, int64_t owner_id, 
     statements.oldest.Reset();
     if (!period) return true;
     statements.remove.Run(owner_id, std::min(removal.end, *period + removal.step));
+    removed_.others += db_.changes();
     if (IsOver(deadline)) return false;
   }
   return true;
@@ -267,6 +278,7 @@ void Retainer::RemoveIntervals(int64_t host_id) {
     Statement remove(
         db_, absl::StrCat("DELETE FROM ", table, " WHERE host_id = ?1 AND ", condition, " < ?2"));
     remove.Run(host_id, before);
+    removed_.others += db_.changes();
   };
   if (hour != INT64_MIN) run("log_hour", "hour", hour);
   if (day == INT64_MIN) return;

@@ -53,6 +53,12 @@ class SealTable {
 // One thread only, but for kept_since().
 class Retainer {
  public:
+  // Rows that a bite removed.
+  struct Removed {
+    int64_t sessions = 0;
+    int64_t others = 0;  // Counts and intervals.
+  };
+
   // Both must outlive it.
   Retainer(Connection& db, SealTable& seals, const Retention& retention);
 
@@ -62,8 +68,13 @@ class Retainer {
   // One bite, within a transaction; true if there is more to do.  The caches of
   // rollups are to be forgotten after it.
   bool Bite(absl::Time now, absl::Duration budget);
+  // Of the last bite.  Holds once its transaction is committed.
+  const Removed& removed() const { return removed_; }
   // Whether Bite() has something to do.
   bool HasWork(absl::Time now);
+
+  // First day of which sessions are kept; nullopt: there are none.
+  std::optional<int64_t> OldestSessionDay();
 
   // As Store::ReopenDay, within a transaction.
   absl::Status Reopen(const std::string& host, absl::CivilDay day);
@@ -113,11 +124,17 @@ class Retainer {
   std::atomic<int64_t> first_day_ = INT64_MIN;
   // Periods are removed host by host; nullopt: done, up to the next day.
   std::optional<int64_t> next_host_ = 0;
+  Removed removed_;
 
   Statement sealable_{db_,
                       "SELECT host_id, day FROM host_day WHERE seal < 2 AND seal = 0 AND "
                       "day < ?1 AND inserted_ns < ?2 ORDER BY day LIMIT ?3"};
   Statement sealed_{db_, "SELECT host_id, day FROM host_day WHERE seal < 2 AND seal = 1 LIMIT 1"};
+  // Of each of the two the index knows the first.
+  Statement oldest_session_day_{
+      db_,
+      "SELECT min(day) FROM (SELECT min(day) AS day FROM host_day WHERE seal < 2 AND seal = 0 "
+      "UNION ALL SELECT min(day) FROM host_day WHERE seal < 2 AND seal = 1)"};
   Statement set_seal_{db_, "UPDATE host_day SET seal = ?3 WHERE host_id = ?1 AND day = ?2"};
   Statement nth_session_{db_,
                          "SELECT stamp_ns FROM session WHERE host_id = ?1 AND stamp_ns >= ?2 AND "

@@ -129,10 +129,13 @@ class SqliteStore : public Store {
   }
 
   std::vector<std::pair<std::string, double>> Gauges() const override {
-    return {{"database_bytes", FileBytes(path_)},
-            {"wal_bytes", FileBytes(absl::StrCat(path_, "-wal"))},
-            {"wal_checkpoints_failed", static_cast<double>(writer_.checkpoints_failed())},
-            {"readers_busy", readers_.lent()}};
+    std::vector<std::pair<std::string, double>> gauges = writer_.RetentionGauges();
+    gauges.insert(gauges.end(),
+                  {{"database_bytes", FileBytes(path_)},
+                   {"wal_bytes", FileBytes(absl::StrCat(path_, "-wal"))},
+                   {"wal_checkpoints_failed", static_cast<double>(writer_.checkpoints_failed())},
+                   {"readers_busy", readers_.lent()}});
+    return gauges;
   }
 
  private:

@@ -123,6 +123,37 @@ absl::StatusOr<absl::Time> Writer::RetireHost(const std::string& host, absl::Tim
 }
 
 absl::StatusOr<bool> Writer::Maintain(absl::Duration budget) {
+  const absl::StatusOr<bool> more = MaintainOnce(budget);
+  if (!more.ok()) {
+    ++maintain_failures_;
+  } else if (!*more) {
+    oldest_session_day_ = retainer_.OldestSessionDay().value_or(INT64_MAX);
+    if (!db_->ok()) return db_->TakeStatus();
+    maintained_seconds_ = absl::ToUnixSeconds(now_());
+  }
+  return more;
+}
+
+std::vector<std::pair<std::string, double>> Writer::RetentionGauges() const {
+  std::vector<std::pair<std::string, double>> gauges = {
+      {"retention_sessions_removed", static_cast<double>(sessions_removed_)},
+      {"retention_rows_removed", static_cast<double>(others_removed_)},
+      {"retention_failures", static_cast<double>(maintain_failures_)},
+      {"retention_last_run_timestamp_seconds", static_cast<double>(maintained_seconds_)}};
+  const auto kept_since = [&gauges](const char* what, absl::Time time) {
+    gauges.emplace_back(absl::StrCat(what, "_kept_since_timestamp_seconds"),
+                        absl::ToDoubleSeconds(time - absl::UnixEpoch()));
+  };
+  if (const int64_t day = oldest_session_day_; day != INT64_MAX) {
+    kept_since("sessions", absl::UnixEpoch() + absl::Hours(kHoursPerDay * day));
+  }
+  const KeptSince kept = retainer_.kept_since();
+  if (kept.hours != absl::InfinitePast()) kept_since("hour_counts", kept.hours);
+  if (kept.days != absl::InfinitePast()) kept_since("day_counts", kept.days);
+  return gauges;
+}
+
+absl::StatusOr<bool> Writer::MaintainOnce(absl::Duration budget) {
   const absl::Time now = now_();
   const bool work = retainer_.HasWork(now);
   if (!db_->ok()) return db_->TakeStatus();
@@ -130,6 +161,8 @@ absl::StatusOr<bool> Writer::Maintain(absl::Duration budget) {
   Transaction transaction(*db_, Transaction::kWrite);
   const bool more = retainer_.Bite(now, budget);
   if (absl::Status s = Finish(transaction); !s.ok()) return s;
+  sessions_removed_ += retainer_.removed().sessions;
+  others_removed_ += retainer_.removed().others;
   rollups_.Forget();
   return more;
 }

@@ -50,6 +50,10 @@ class Writer {
   absl::Status ReopenDay(const std::string& host, absl::CivilDay day);
   KeptSince kept_since() const { return retainer_.kept_since(); }
 
+  // Figures of retention for /metrics, as Store::Gauges().  Since the start, but
+  // for the times.
+  std::vector<std::pair<std::string, double>> RetentionGauges() const;
+
   // Checkpoints that an error or a reader prevented.
   int64_t checkpoints_failed() const { return checkpoints_failed_; }
 
@@ -64,6 +68,7 @@ class Writer {
   // By name.
   using Targets = std::map<std::string, Target, std::less<>>;
 
+  absl::StatusOr<bool> MaintainOnce(absl::Duration budget);
   BatchOutcome Apply(const HostBatch& batch, absl::Time now);
   Targets TargetsOf(const HostBatch& batch, absl::Time now);
   void PutSessions(const HostBatch& batch, Targets& targets, BatchOutcome& outcome,
@@ -78,6 +83,13 @@ class Writer {
   int wal_pages_ = 0;               // After the last commit.
   int64_t checkpointed_bytes_ = 0;  // WAL size at the last checkpoint.
   std::atomic<int64_t> checkpoints_failed_ = 0;
+
+  // Of retention.
+  std::atomic<int64_t> sessions_removed_ = 0;
+  std::atomic<int64_t> others_removed_ = 0;
+  std::atomic<int64_t> maintain_failures_ = 0;
+  std::atomic<int64_t> maintained_seconds_ = 0;          // Nothing was left to do; 0: never yet.
+  std::atomic<int64_t> oldest_session_day_ = INT64_MAX;  // INT64_MAX: no sessions.
 
   HostIds hosts_{*db_};
   LabelSetTable label_sets_{*db_};

@@ -83,6 +83,16 @@ class StoreRetentionTest : public StoreTest {
     query.bucket = bucket;
     return Total(Query(query)).sessions;
   }
+  std::optional<double> Gauge(const std::string& name) {
+    for (const auto& [found, value] : store_->Gauges()) {
+      if (found == name) return value;
+    }
+    return std::nullopt;
+  }
+  // Seconds since 1970.
+  static double Day(int day) {
+    return absl::ToDoubleSeconds(FirstDay() + kDay * day - absl::UnixEpoch());
+  }
   int64_t SealedSessions(int day) {
     const absl::Time start = FirstDay() + kDay * day;
     const auto coverage = store_->QueryCoverage({"mx1"}, start, start + kDay, {});
@@ -231,6 +241,38 @@ TEST_P(StoreRetentionTest, SessionsThatComeBetweenBitesAreNeitherLostNorCountedT
   EXPECT_EQ(Commit(late).sealed, 24) << "sealed before the first of its sessions goes";
   Maintain();
   EXPECT_EQ(CountedByDay(0, 1), 20);
+}
+
+// --- Metrics ---
+
+TEST_P(StoreRetentionTest, FiguresTellWhatWasRemovedAndWhatIsKept) {
+  EXPECT_EQ(Gauge("sessions_kept_since_timestamp_seconds"), std::nullopt);
+  EXPECT_EQ(Gauge("retention_last_run_timestamp_seconds"), 0);
+  CommitDay(0, 3);
+  CommitDay(1, 4);
+  CommitDay(20, 5);
+  MaintainAtDay(30);
+  EXPECT_EQ(Gauge("retention_sessions_removed"), 0);
+  EXPECT_EQ(Gauge("retention_last_run_timestamp_seconds"), Day(30));
+  EXPECT_EQ(Gauge("sessions_kept_since_timestamp_seconds"), Day(0));
+  EXPECT_EQ(Gauge("hour_counts_kept_since_timestamp_seconds"), Day(30 - 100));
+
+  MaintainAtDay(40);
+  EXPECT_EQ(Gauge("retention_sessions_removed"), 7);
+  EXPECT_EQ(Gauge("retention_rows_removed"), 0);
+  EXPECT_EQ(Gauge("sessions_kept_since_timestamp_seconds"), Day(20));
+
+  MaintainAtDay(200);
+  EXPECT_EQ(Gauge("retention_sessions_removed"), 12);
+  EXPECT_GT(Gauge("retention_rows_removed"), 12) << "a row or more for each hour";
+  EXPECT_EQ(Gauge("sessions_kept_since_timestamp_seconds"), std::nullopt);
+  EXPECT_EQ(Gauge("hour_counts_kept_since_timestamp_seconds"), Day(100));
+  EXPECT_EQ(Gauge("day_counts_kept_since_timestamp_seconds"), Day(200 - 400));
+
+  MaintainAtDay(500);
+  EXPECT_EQ(Gauge("day_counts_kept_since_timestamp_seconds"), Day(100));
+  EXPECT_EQ(Gauge("retention_last_run_timestamp_seconds"), Day(500));
+  EXPECT_EQ(Gauge("retention_failures"), 0);
 }
 
 // --- Reopening ---

@@ -281,6 +281,29 @@ TEST_F(SqliteStoreTest, FullDiskChangesNothingAndPasses) {
   EXPECT_EQ(Sessions(*store_), 250);
 }
 
+TEST_F(SqliteStoreTest, RetentionOnAFullDiskFailsIsCountedAndGoesOn) {
+  absl::Time now = At("2026-11-02T12:00:00Z");
+  StoreOptions options;
+  options.retention.sessions = absl::Hours(24);
+  options.now = [&now] { return now; };
+  absl::StatusOr<std::unique_ptr<Store>> opened = OpenSqliteStore(path_, options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  store_ = *std::move(opened);
+  ASSERT_TRUE(Commit(*store_, 0, 100).ok());
+  now += absl::Hours(24 * 10);
+  {
+    FullDisk full(static_cast<rlim_t>(Gauge(*store_, "wal_bytes")));
+    EXPECT_FALSE(store_->Maintain(absl::Seconds(1)).ok());
+  }
+  EXPECT_EQ(Gauge(*store_, "retention_failures"), 1);
+  EXPECT_EQ(Gauge(*store_, "retention_sessions_removed"), 0);
+  EXPECT_EQ(Gauge(*store_, "retention_last_run_timestamp_seconds"), 0);
+  const absl::StatusOr<bool> more = store_->Maintain(absl::Seconds(1));
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(Gauge(*store_, "retention_failures"), 1);
+  EXPECT_EQ(Gauge(*store_, "retention_sessions_removed"), 100);
+}
+
 TEST_F(SqliteStoreTest, FullDiskBeforeTheFirstHostLeavesNoneBehind) {
   Reopen();
   {
