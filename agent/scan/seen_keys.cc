@@ -27,11 +27,11 @@ bool SeenKeys::Insert(const Session::Key& key) {
     looks_up_ = newest_ - stamp > kStepBackMax;
     if (!looks_up_) {
       newest_ = std::max(newest_, stamp);
-      if (list_.size() < kKeysMax) list_.push_back(hash);
+      if (list_.size() < kKeysMax) list_.Add(hash);
       return true;
     }
-    set_.insert(list_.begin(), list_.end());
-    list_ = {};
+    set_.reserve(list_.size());
+    list_.Take([this](uint64_t seen) { set_.insert(seen); });
   }
   if (set_.size() >= kKeysMax) return !set_.contains(hash);
   return set_.insert(hash).second;

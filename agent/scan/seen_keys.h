@@ -6,10 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
+#include "agent/scan/hash_list.h"
 #include "agent/session/session.h"
 
 namespace mxtally {
@@ -22,11 +22,13 @@ class SeenKeys {
  public:
   // Keys of so many sessions are remembered; those beyond are new.
   static constexpr size_t kKeysMax = size_t{1} << 25;
+  // Of those that are only written down, so many are in memory.
+  static constexpr size_t kInMemoryMax = size_t{1} << 17;
 
   // The keys that follow may have come before: they are of another log, of the
   // same once more, or an ordinal was forgotten.
   void BeginLog() {
-    if (!list_.empty()) newest_ = absl::InfiniteFuture();
+    if (list_.size() > 0) newest_ = absl::InfiniteFuture();
   }
 
   // Returns whether `key` is new.
@@ -34,7 +36,7 @@ class SeenKeys {
 
  private:
   // Hashes of 64 bits: of ten million sessions, two meet in one scan of 400,000.
-  std::vector<uint64_t> list_;
+  HashList list_{kInMemoryMax};
   absl::flat_hash_set<uint64_t> set_;
   bool looks_up_ = false;
   absl::Time newest_ = absl::InfinitePast();
