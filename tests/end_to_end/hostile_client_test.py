@@ -127,6 +127,19 @@ class HostileClientTest(tls_fleet.TlsFleetTest):
         self.assertIn("mx1", self.server.hosts())
         self.assertEqual(self.server.stop(), 0)
 
+    def test_a_flood_of_pings_ends_its_connection(self):
+        self.server = self.start_server()
+        ping = wire.frame(wire.PING, 0, 0, b"12345678")
+        with socket.create_connection(("127.0.0.1", self.server.port),
+                                      timeout=harness.PATIENCE_SECONDS) as connection:
+            connection.sendall(wire.PREFACE + wire.frame(wire.SETTINGS, 0, 0, b"") + 10 * ping)
+            heard = b""
+            while chunk := connection.recv(65536):
+                heard += chunk
+        last = [payload for kind, _, _, payload in wire.frames(heard) if kind == wire.GOAWAY]
+        self.assertIn(b"too_many_pings", last[-1])
+        self.server.hosts()
+
     def record_conversations(self):
         """What good clients say, byte by byte."""
         recorder = wire.Recorder(self.server.port)

@@ -135,6 +135,19 @@ class TlsTest(tls_fleet.TlsFleetTest):
         agent.process.wait_for_line("no connection, UNAVAILABLE.*certificate verify failed")
         self.assertEqual(server.hosts(), {})
 
+    def test_a_server_with_the_certificate_of_another_host_is_not_trusted(self):
+        self.certs("server", "mx.example.net")
+        self.busy(5)
+        self.finish()
+        server = self.start_tls_server()
+        agent = self.start_tls_agent(server, "mx1")
+        agent.process.wait_for_line("no connection, UNAVAILABLE.*(Hostname|Peer name|name).*")
+        self.assertEqual(database.counts(server.database), {})
+        self.certs("server", "127.0.0.1")
+        server.process.wait_for_line("certificates and access list were read again")
+        agent.process.wait_for_line("all up to the end is delivered")
+        self.assert_counted_once(server)
+
     def test_an_expired_certificate_is_named_and_its_successor_is_used(self):
         server = self.start_tls_server()
         self.busy(5)

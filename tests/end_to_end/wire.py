@@ -10,7 +10,8 @@ import time
 import zlib
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0, 1, 4, 9
+SETTINGS, PING, GOAWAY = 4, 6, 7
+_DATA, _HEADERS, _CONTINUATION = 0, 1, 9
 _END_STREAM, _ACKNOWLEDGED, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 
 
@@ -198,9 +199,9 @@ class AnsweringServer:
                      + literal(b"content-type", b"application/grpc")
                      + literal(b"grpc-status", str(status).encode())
                      + literal(b"grpc-message", message.encode()))
-            self._greeting = _frame(_SETTINGS, 0, 0, b"")
-            self._answer = (_frame(_SETTINGS, _ACKNOWLEDGED, 0, b"")
-                            + _frame(_HEADERS, _END_STREAM | _END_HEADERS, 1, block))
+            self._greeting = frame(SETTINGS, 0, 0, b"")
+            self._answer = (frame(SETTINGS, _ACKNOWLEDGED, 0, b"")
+                            + frame(_HEADERS, _END_STREAM | _END_HEADERS, 1, block))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -239,5 +240,6 @@ class AnsweringServer:
                 pass  # The client is gone.
 
 
-def _frame(kind, flags, stream, payload):
+def frame(kind, flags, stream, payload):
+    """One of HTTP/2."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
