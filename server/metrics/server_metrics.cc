@@ -7,6 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -212,8 +213,8 @@ struct ServerMetrics::Registered {
   std::array<Counter*, kStatusCodeCount> ended;
 };
 
-ServerMetrics::ServerMetrics(const std::string& version, ServerObserver& next)
-    : next_(next), registered_(std::make_unique<Registered>(version)) {}
+ServerMetrics::ServerMetrics(const std::string& version, TellIncident tell)
+    : tell_(std::move(tell)), registered_(std::make_unique<Registered>(version)) {}
 
 ServerMetrics::~ServerMetrics() = default;
 
@@ -258,64 +259,95 @@ void ServerMetrics::OnCommitted(int64_t batches, int64_t bytes, const BatchOutco
   registered_->other_source->Increment(static_cast<double>(outcome.other_source));
   registered_->folded.Increment(static_cast<double>(outcome.folded));
   registered_->commit_seconds.Observe(absl::ToDoubleSeconds(duration));
-  next_.OnCommitted(batches, bytes, outcome, duration);
 }
 
 void ServerMetrics::OnStoreFailed(const absl::Status& status) {
   registered_->store_failures.Increment();
-  next_.OnStoreFailed(status);
+  tell_({IncidentKind::kStoreFailed, IncidentLevel::kError,
+         absl::StrCat("store failed, nothing of this is acknowledged: ", status.ToString())});
 }
 
 void ServerMetrics::OnSessionRejected(const std::string& host, const Rejection& rejection) {
   registered_->rejected.at(static_cast<size_t>(rejection.kind))->Increment();
-  next_.OnSessionRejected(host, rejection);
+  tell_({IncidentKind::kRejected, IncidentLevel::kWarning,
+         absl::StrCat("session of host ", host, " rejected: ", rejection.reason)});
 }
 
 void ServerMetrics::OnOtherSource(const std::string& host, const std::string& collector) {
-  next_.OnOtherSource(host, collector);
+  tell_({IncidentKind::kOtherSource, IncidentLevel::kWarning,
+         absl::StrCat("host \"", host, "\" is not taken from the collector \"", collector,
+                      "\", because an agent of its own has told of it; to switch, stop that agent "
+                      "and retire the host")});
 }
 
 void ServerMetrics::OnStreamOpened(const std::string& host, int streams_of_host) {
   registered_->streams_opened.Increment();
   if (streams_of_host > 1) registered_->streams_of_one_host.Increment();
-  next_.OnStreamOpened(host, streams_of_host);
+  tell_({IncidentKind::kStream, IncidentLevel::kDebug,
+         absl::StrCat("host ", host, " connected, streams: ", streams_of_host)});
 }
 
 void ServerMetrics::OnTwoAgents(const std::string& host, const std::string& addresses) {
   registered_->two_agents.Increment();
-  next_.OnTwoAgents(host, addresses);
+  tell_({IncidentKind::kTwoAgents, IncidentLevel::kWarning,
+         absl::StrCat("two agents call themselves host \"", host, "\", at ", addresses,
+                      ": give each a name, and a certificate, of its own, or stop one")});
 }
 
 void ServerMetrics::OnQuotaHit(const std::string& agent, Quota quota) {
   registered_->quota_hits.at(static_cast<size_t>(quota))->Increment();
-  next_.OnQuotaHit(agent, quota);
+  tell_({IncidentKind::kQuota, IncidentLevel::kWarning,
+         absl::StrCat("agent \"", agent, "\" has hit its quota of ", QuotaName(quota))});
 }
 
 void ServerMetrics::OnStreamEnded(const std::string& host, const absl::Status& status) {
   registered_->ended.at(static_cast<size_t>(status.code()))->Increment();
-  next_.OnStreamEnded(host, status);
+  if (absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status)) {
+    tell_({IncidentKind::kRefused, IncidentLevel::kWarning,
+           absl::StrCat("stream of host \"", host, "\" refused: ", status.ToString())});
+  } else {
+    tell_({IncidentKind::kStream, IncidentLevel::kDebug,
+           absl::StrCat("stream of host ", host, " ended: ", status.ToString())});
+  }
 }
 
 void ServerMetrics::OnDenied(const Denial& denial) {
   registered_->denied.at(static_cast<size_t>(denial.reason))->Increment();
-  next_.OnDenied(denial);
+  tell_({IncidentKind::kDenied, IncidentLevel::kWarning,
+         absl::StrCat("denied ", denial.method, " to ", denial.caller, ": ",
+                      denial.status.ToString())});
 }
 
 void ServerMetrics::OnHandshakeFailed(const std::string& why) {
   registered_->handshakes_failed.Increment();
-  next_.OnHandshakeFailed(why);
+  tell_({IncidentKind::kHandshake, IncidentLevel::kWarning, absl::StrCat("TLS: ", why)});
 }
 
-void ServerMetrics::OnGrpcTrouble(const std::string& what) { next_.OnGrpcTrouble(what); }
+void ServerMetrics::OnGrpcTrouble(const std::string& what) {
+  tell_({IncidentKind::kGrpc, IncidentLevel::kWarning, absl::StrCat("gRPC: ", what)});
+}
 
 void ServerMetrics::OnFilesChanged(const absl::Status& status) {
   registered_->files_unusable.Set(status.ok() ? 0 : 1);
-  next_.OnFilesChanged(status);
+  if (status.ok()) {
+    tell_({IncidentKind::kFiles, IncidentLevel::kInfo,
+           "certificates and access list were read again and are used from now on"});
+  } else {
+    tell_({IncidentKind::kFiles, IncidentLevel::kError,
+           absl::StrCat(status.message(), "; what was read before stays in use")});
+  }
 }
 
 void ServerMetrics::OnConnectionRefused(const std::string& address, ConnectionRefusal refusal) {
   registered_->refused.at(static_cast<size_t>(refusal))->Increment();
-  next_.OnConnectionRefused(address, refusal);
+  if (refusal == ConnectionRefusal::kAddress) {
+    tell_({IncidentKind::kAddressConnections, IncidentLevel::kWarning,
+           absl::StrCat("connection of ", address,
+                        " refused: it has as many as --address-connections permits")});
+  } else {
+    tell_({IncidentKind::kDescriptors, IncidentLevel::kWarning,
+           "connection refused: as many are open as the limit on open files permits"});
+  }
 }
 
 }  // namespace mxtally

@@ -1,5 +1,6 @@
-// Counters of the server, as /metrics shows them.  The names are relied on; the
-// table in server_metrics.cc says what each means.  Thread-safe.
+// What happens in the server: counted, as /metrics shows it, and said in words
+// where an operator should hear of it.  The names are relied on; the table in
+// server_metrics.cc says what each means.  Thread-safe.
 
 #ifndef MXTALLY_SERVER_METRICS_SERVER_METRICS_H_
 #define MXTALLY_SERVER_METRICS_SERVER_METRICS_H_
@@ -12,7 +13,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "server/metrics/server_observer.h"
+#include "server/auth/observer.h"
+#include "server/ingest/observer.h"
+#include "server/listener/observer.h"
+#include "server/metrics/incident.h"
 
 namespace mxtally {
 
@@ -29,10 +33,10 @@ struct LiveFigures {
   std::vector<std::pair<std::string, double>> store;
 };
 
-class ServerMetrics final : public ServerObserver {
+class ServerMetrics final : public IngestObserver, public AuthObserver, public ConnectionObserver {
  public:
-  // `next` hears everything too; it must outlive the metrics.
-  ServerMetrics(const std::string& version, ServerObserver& next);
+  // `tell` hears of the incidents.
+  ServerMetrics(const std::string& version, TellIncident tell);
   ~ServerMetrics() override;
 
   // All metrics in Prometheus' text format.
@@ -58,7 +62,7 @@ class ServerMetrics final : public ServerObserver {
  private:
   struct Registered;  // Keeps prometheus-cpp out of this header.
 
-  ServerObserver& next_;
+  const TellIncident tell_;
   const std::unique_ptr<Registered> registered_;
   std::mutex text_mutex_;  // Series that come and go do so for one Text() at a time.
 };

@@ -121,7 +121,8 @@ int Serve(const ServeOptions& given, const std::vector<std::string>& words,
   Signals signals;
   ServiceManager manager;
   IncidentLog incidents;
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options.server, incidents);
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
+      options.server, [&incidents](const Incident& incident) { incidents.Tell(incident); });
   if (!server.ok()) {
     spdlog::error("{}", std::string(server.status().message()));
     return absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitFailure;

@@ -211,12 +211,12 @@ class ServerImpl final : public Server {
  public:
   // `expected`: what the list of expected hosts holds.
   ServerImpl(const ServerOptions& options, std::unique_ptr<Store> store,
-             const std::vector<std::string>& expected, ServerObserver& observer)
+             const std::vector<std::string>& expected, TellIncident tell)
       : options_(options),
         listen_(options.listen),
         http_listen_(options.http_listen),
         store_(std::move(store)),
-        metrics_(options.version, observer),
+        metrics_(options.version, std::move(tell)),
         authority_(options.tls.certificate.empty() ? Authority::Transport::kPlaintext
                                                    : Authority::Transport::kTls,
                    metrics_),
@@ -380,7 +380,7 @@ class ServerImpl final : public Server {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
-                                                      ServerObserver& observer) {
+                                                      TellIncident tell) {
   const bool tls = !options.tls.certificate.empty();
   if (absl::Status status = CheckTls(options); !status.ok()) return status;
   if (absl::Status status = CheckListen("--listen", options.listen, tls || options.plaintext);
@@ -414,7 +414,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   }
   if (absl::Status status = (*store)->ExpectHosts(expected); !status.ok()) return status;
 
-  auto server = std::make_unique<ServerImpl>(options, *std::move(store), expected, observer);
+  auto server = std::make_unique<ServerImpl>(options, *std::move(store), expected, std::move(tell));
   if (absl::Status status = server->Listen(); !status.ok()) return status;
   return server;
 }

@@ -12,8 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/tls/credential_files.h"
+#include "server/ingest/agent_quotas.h"
 #include "server/listener/listener.h"
-#include "server/metrics/server_observer.h"
+#include "server/metrics/incident.h"
 #include "server/serve/listen_address.h"
 
 namespace mxtally {
@@ -74,12 +75,12 @@ struct ServerOptions {
 // Thread-safe.
 class Server {
  public:
-  // Opens the store, binds both ports and serves.  `observer` must outlive the server.
+  // Opens the store, binds both ports and serves.  `tell` hears of incidents.
   //   INVALID_ARGUMENT  an option cannot be; the message names it and says what to do
   //   UNAVAILABLE       a port is in use
   // and the errors of OpenStore().
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
-                                                       ServerObserver& observer);
+                                                       TellIncident tell);
 
   // Takes nothing new, commits and acknowledges what has come, and stops.
   virtual ~Server() = default;

@@ -15,8 +15,7 @@ class ServerMetricsTest : public testing::Test {
  protected:
   std::string Text(const LiveFigures& live = {}) { return metrics_.Text(live); }
 
-  ServerObserver nobody_;
-  ServerMetrics metrics_{"0.1.0", nobody_};
+  ServerMetrics metrics_{"0.1.0", [](const Incident&) {}};
 };
 
 TEST_F(ServerMetricsTest, EverySeriesIsThereFromTheBeginning) {

@@ -12,6 +12,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/metrics/server_metrics.h"
 
 namespace mxtally {
 namespace {
@@ -41,35 +42,36 @@ class IncidentLogTest : public testing::Test {
   std::ostringstream text_;
   std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
   IncidentLog log_{[this] { return now_; }};
+  ServerMetrics metrics_{"0.1.0", [this](const Incident& incident) { log_.Tell(incident); }};
 };
 
 TEST_F(IncidentLogTest, FloodOfRejectsIsOneLineAMinuteWithItsNumber) {
-  Rejection rejection;
+  Rejection rejection{RejectKind::kTime, ""};
   rejection.reason = "end before start";
-  for (int i = 0; i < 100'000; ++i) log_.OnSessionRejected("mx1", rejection);
+  for (int i = 0; i < 100'000; ++i) metrics_.OnSessionRejected("mx1", rejection);
   EXPECT_EQ(Take(),
             "warning: session of host mx1 rejected: end before start (0 more since the last "
             "line)\n");
   now_ += std::chrono::seconds(60);
-  log_.OnSessionRejected("mx1", rejection);
+  metrics_.OnSessionRejected("mx1", rejection);
   EXPECT_THAT(Take(), HasSubstr("(99999 more since the last line)"));
 }
 
 TEST_F(IncidentLogTest, EveryKindIsLimitedAndNoneHidesAnother) {
-  Rejection rejection;
+  Rejection rejection{RejectKind::kTime, ""};
   Denial denial;
   for (int second = 0; second < 600; ++second) {
     for (int i = 0; i < 20; ++i) {
-      log_.OnStoreFailed(absl::ResourceExhaustedError("disk full"));
-      log_.OnSessionRejected("mx1", rejection);
-      log_.OnStreamEnded("mx1", absl::InvalidArgumentError("sequence"));
-      log_.OnDenied(denial);
-      log_.OnHandshakeFailed("no certificate");
-      log_.OnGrpcTrouble("bind");
-      log_.OnTwoAgents("mx1", "a and b");
-      log_.OnOtherSource("mx1", "loghost");
-      log_.OnConnectionRefused("192.0.2.1", ConnectionRefusal::kAddress);
-      log_.OnConnectionRefused("", ConnectionRefusal::kDescriptors);
+      metrics_.OnStoreFailed(absl::ResourceExhaustedError("disk full"));
+      metrics_.OnSessionRejected("mx1", rejection);
+      metrics_.OnStreamEnded("mx1", absl::InvalidArgumentError("sequence"));
+      metrics_.OnDenied(denial);
+      metrics_.OnHandshakeFailed("no certificate");
+      metrics_.OnGrpcTrouble("bind");
+      metrics_.OnTwoAgents("mx1", "a and b");
+      metrics_.OnOtherSource("mx1", "loghost");
+      metrics_.OnConnectionRefused("192.0.2.1", ConnectionRefusal::kAddress);
+      metrics_.OnConnectionRefused("", ConnectionRefusal::kDescriptors);
     }
     now_ += std::chrono::seconds(1);
   }
@@ -84,9 +86,9 @@ TEST_F(IncidentLogTest, EveryKindIsLimitedAndNoneHidesAnother) {
 
 TEST_F(IncidentLogTest, StreamsThatComeAndGoAreNoNews) {
   for (int i = 0; i < 10'000; ++i) {
-    log_.OnStreamOpened("mx1", 1);
-    log_.OnStreamEnded("mx1", absl::CancelledError("gone"));
-    log_.OnStreamEnded("mx1", absl::OkStatus());
+    metrics_.OnStreamOpened("mx1", 1);
+    metrics_.OnStreamEnded("mx1", absl::CancelledError("gone"));
+    metrics_.OnStreamEnded("mx1", absl::OkStatus());
   }
   EXPECT_EQ(Take(), "");
 }
@@ -96,7 +98,7 @@ TEST_F(IncidentLogTest, ThreadsShareOneLimit) {
   threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([this] {
-      for (int n = 0; n < 1000; ++n) log_.OnStoreFailed(absl::UnavailableError("locked"));
+      for (int n = 0; n < 1000; ++n) metrics_.OnStoreFailed(absl::UnavailableError("locked"));
     });
   }
   for (std::thread& thread : threads) thread.join();

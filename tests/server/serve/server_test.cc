@@ -39,14 +39,15 @@ class ServerTest : public testing::Test {
   }
 
   void Start() {
-    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options_, observer_);
+    absl::StatusOr<std::unique_ptr<Server>> server =
+        Server::Start(options_, [](const Incident&) {});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ =
         grpc::CreateChannel(server_->listen().ToString(), grpc::InsecureChannelCredentials());
   }
   std::string StartError() {
-    return std::string(Server::Start(options_, observer_).status().message());
+    return std::string(Server::Start(options_, [](const Incident&) {}).status().message());
   }
 
   // Sends sessions of "mx1" and waits for the acknowledgement.
@@ -85,7 +86,6 @@ class ServerTest : public testing::Test {
 
   const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_server_test_", getpid());
   ServerOptions options_;
-  ServerObserver observer_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

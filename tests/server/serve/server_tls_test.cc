@@ -45,14 +45,19 @@ std::string Text(const grpc::Status& status) {
                       ": ", status.error_message());
 }
 
-class Incidents final : public ServerObserver {
+class Incidents {
  public:
-  void OnDenied(const Denial& denial) override {
-    Add(absl::StrCat(DenialReasonName(denial.reason), " ", denial.method, " ", denial.caller));
-  }
-  void OnHandshakeFailed(const std::string&) override { Add("handshake"); }
-  void OnFilesChanged(const absl::Status& status) override {
-    Add(status.ok() ? "files used" : std::string(status.message()));
+  void Tell(const Incident& incident) {
+    switch (incident.kind) {
+      case IncidentKind::kHandshake:
+        return Add("handshake");
+      case IncidentKind::kFiles:
+        return Add(incident.level == IncidentLevel::kInfo ? "files used" : incident.text);
+      case IncidentKind::kDenied:
+        return Add(incident.text);
+      default:
+        return;
+    }
   }
   std::vector<std::string> Take() {
     std::lock_guard lock(mutex_);
@@ -112,12 +117,12 @@ class ServerTlsTest : public testing::Test {
     Write("server.key", certificate.key_pem);
   }
   void Start() {
-    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options_, incidents_);
+    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options_, tell_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
   std::string StartError() {
-    return std::string(Server::Start(options_, incidents_).status().message());
+    return std::string(Server::Start(options_, tell_).status().message());
   }
 
   // Connections of their own.
@@ -218,6 +223,7 @@ class ServerTlsTest : public testing::Test {
   TestAuthority foreign_;
   ServerOptions options_;
   Incidents incidents_;
+  const TellIncident tell_ = [this](const Incident& incident) { incidents_.Tell(incident); };
   std::unique_ptr<Server> server_;
 };
 
@@ -315,9 +321,9 @@ TEST_F(ServerTlsTest, WhoeverIsNotKnownIsToldWhatIsExpected) {
   const std::vector<std::string> incidents = incidents_.Take();
   ASSERT_EQ(incidents.size(), 3);
   EXPECT_THAT(incidents[0],
-              StartsWith("no_identity /mxtally.v1.FleetService/ListHosts a caller without "
+              StartsWith("denied /mxtally.v1.FleetService/ListHosts to a caller without "
                          "certificate and token (grpc-c++/"));
-  EXPECT_THAT(incidents[2], StartsWith("token /mxtally.v1.StatsService/GetTlsStats "));
+  EXPECT_THAT(incidents[2], StartsWith("denied /mxtally.v1.StatsService/GetTlsStats to "));
   const std::string metrics = Get("/metrics");
   EXPECT_THAT(metrics, HasSubstr("mxtally_server_auth_denied_total{reason=\"no_identity\"} 2"));
   EXPECT_THAT(metrics, HasSubstr("mxtally_server_auth_denied_total{reason=\"token\"} 1"));
@@ -355,8 +361,9 @@ TEST_F(ServerTlsTest, ARogueAgentCannotWriteReadOrDisturbAnythingOfAnotherHost) 
   EXPECT_GE(hello.retry_delay_ms, 60'000);
   const std::vector<std::string> incidents = incidents_.Take();
   ASSERT_EQ(incidents.size(), 1);
-  EXPECT_THAT(incidents[0], StartsWith("host /mxtally.v1.IngestService/StreamSessions certificate "
-                                       "\"mx1\" at ipv4:127.0.0.1:"));
+  EXPECT_THAT(incidents[0],
+              StartsWith("denied /mxtally.v1.IngestService/StreamSessions to certificate "
+                         "\"mx1\" at ipv4:127.0.0.1:"));
 
   // Records of mx2 within its own stream.
   Stream records(rogue);
@@ -413,9 +420,10 @@ TEST_F(ServerTlsTest, HalfReplacedFilesChangeNothing) {
   Start();
   Install({.certificate_pem = "", .key_pem = ""});
   server_->Reload();
-  EXPECT_THAT(incidents_.Take(),
-              ElementsAre(absl::StrCat(Path("server.pem"),
-                                       ": expected a certificate in PEM format, found none")));
+  EXPECT_THAT(incidents_.Take(), ElementsAre(absl::StrCat(
+                                     Path("server.pem"),
+                                     ": expected a certificate in PEM format, found none; what was "
+                                     "read before stays in use")));
   EXPECT_EQ(ListHosts(Connect("DNS:grafana")), "OK: ");
   EXPECT_THAT(Get("/metrics"), HasSubstr("mxtally_server_auth_files_unusable 1"));
   Install(ca_.Issue(kServerNames));
