@@ -23,6 +23,8 @@ constexpr size_t kHostBytesMax = 255;
 struct RunWords {
   std::string server;
   std::vector<std::string> logs;
+  bool journal = false;
+  JournalOptions journal_options;
   std::string state_dir = "/var/lib/mxtally-agent";
   std::string host;
   std::string time_zone;
@@ -62,6 +64,11 @@ absl::StatusOr<absl::Time> ParseReferenceTime(const std::string& text, absl::Tim
 void DefineRunOptions(OptionSet& set, RunWords& words) {
   set.Text("server", "HOST:PORT", "Where the server listens", words.server);
   set.List("log", "PATH_OR_GLOB", "Log to follow, or a pattern for several", words.logs);
+  set.Flag("journal", "Follow the systemd journal in place of logs", words.journal);
+  set.Text("journal-directory", "DIR", "Follow the journal files in a folder",
+           words.journal_options.directory);
+  set.List("journal-unit", "UNIT", "Unit of an MTA in the journal, beside the usual names",
+           words.journal_options.units);
   set.Text("state-dir", "DIR", "Where the checkpoint is kept", words.state_dir);
   set.Text("host", "NAME",
            "Name of this host in the records (default: the certificate's DNS name, else the "
@@ -169,7 +176,14 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
                "without encryption",
                words.server);
   }
-  if (words.logs.empty()) set.Reject("log", "a path or a pattern", "");
+  if (words.journal || !words.journal_options.directory.empty()) {
+    options.journal = words.journal_options;
+    if (!words.logs.empty()) {
+      set.Reject("log", "none with --journal: their lines would count twice", words.logs.front());
+    }
+  } else if (words.logs.empty()) {
+    set.Reject("log", "a path or a pattern", "");
+  }
   const std::string certified = CheckTls(words, set);
   options.host = !words.host.empty()  ? absl::AsciiStrToLower(words.host)
                  : !certified.empty() ? certified
@@ -208,6 +222,14 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
 void AddScanOptions(CLI::App& scan, ScanOptions& options) {
   scan.add_option("FILE", options.files,
                   "Logs, plain or compressed (.gz, .xz, .bz2, .zst); - is standard input");
+  scan.add_flag("--journal", options.journal, "Read the systemd journal");
+  scan.add_option("--journal-directory", options.journal_directory,
+                  "Read the journal files in a folder")
+      ->type_name("DIR");
+  scan.add_option("--journal-unit", options.journal_units,
+                  "Unit of an MTA in the journal, beside the usual names; repeatable")
+      ->type_name("UNIT")
+      ->allow_extra_args(false);
   scan.add_option("--format", options.format, "table, json or csv")
       ->type_name("FORMAT")
       ->capture_default_str();

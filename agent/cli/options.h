@@ -18,6 +18,7 @@
 #include "agent/scan/scan.h"
 #include "agent/session/peer_class.h"
 #include "agent/session/peer_mask.h"
+#include "agent/source/journal_reader.h"
 #include "proto/options/option_set.h"
 #include "proto/tls/credential_files.h"
 
@@ -26,6 +27,7 @@ namespace mxtally {
 struct RunOptions {
   std::string server;  // "HOST:PORT", checked.
   std::vector<std::string> logs;
+  std::optional<JournalOptions> journal;  // In place of logs.
   std::string state_dir;
   std::string host;
   absl::TimeZone time_zone;

@@ -52,13 +52,17 @@ constexpr absl::Duration kSnapshotInterval = absl::Seconds(5);
 // raises this bound to their size and the heap keeps their room, 6 MB of it.
 constexpr int kMmapBytes = 128 * 1024;
 
-absl::StatusOr<std::vector<LogFollowerOptions>> LogsToFollow(
-    const std::vector<std::string>& patterns, absl::TimeZone time_zone) {
-  absl::StatusOr<std::vector<LogFollowerOptions>> logs = FindLogs(patterns);
+absl::StatusOr<std::vector<LogFollowerOptions>> LogsToFollow(const RunOptions& options) {
+  if (options.journal.has_value()) {
+    return std::vector<LogFollowerOptions>{
+        {.path = JournalName(*options.journal), .journal = options.journal}};
+  }
+  absl::StatusOr<std::vector<LogFollowerOptions>> logs = FindLogs(options.logs);
   if (!logs.ok()) return logs;
   for (LogFollowerOptions& log : *logs) {
     log.chunk_bytes = kChunkBytes;
-    log.time_of_line = [time_zone](std::string_view line, absl::Time reference) {
+    log.time_of_line = [time_zone = options.time_zone](std::string_view line,
+                                                       absl::Time reference) {
       return Framer({.time_zone = time_zone, .reference_time = reference}).PeekTime(line);
     };
   }
@@ -66,10 +70,13 @@ absl::StatusOr<std::vector<LogFollowerOptions>> LogsToFollow(
 }
 
 // The folders to watch: of the logs there are, and of those there may be.
+// The journal is looked at every second.
 std::unique_ptr<FileWatcher> Watch(const std::vector<std::string>& patterns,
                                    const std::vector<LogFollowerOptions>& logs) {
   std::vector<std::string> paths = patterns;
-  for (const LogFollowerOptions& log : logs) paths.push_back(log.path);
+  for (const LogFollowerOptions& log : logs) {
+    if (!log.journal.has_value()) paths.push_back(log.path);
+  }
   return FileWatcher::Create(paths);
 }
 
@@ -82,9 +89,8 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassif
   delivery.logs.pipeline.once = options.once;
   delivery.mta_config = [&postconf] { return postconf.config(); };
   delivery.window_bytes_max = kWindowBytesMax;
-  delivery.logs.find = [patterns = options.logs, time_zone = options.time_zone] {
-    return LogsToFollow(patterns, time_zone);
-  };
+  delivery.logs.find = [&options] { return LogsToFollow(options); };
+  if (options.journal.has_value()) delivery.source_kind = v1::SOURCE_KIND_JOURNAL;
   delivery.logs.pipeline.assembler.host = options.host;
   delivery.logs.pipeline.assembler.peers = &peers;
   if (options.hosts_from_log) {
@@ -210,8 +216,7 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
 
   absl::StatusOr<std::function<void()>> kill = TestKillFromEnvironment();
   if (!kill.ok()) return fail(kill.status(), kBadUsage);
-  absl::StatusOr<std::vector<LogFollowerOptions>> logs =
-      LogsToFollow(options.logs, options.time_zone);
+  absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options);
   if (!logs.ok()) return fail(logs.status(), kBadUsage);
 
   CurrentMask mask;

@@ -31,6 +31,7 @@ struct LogReport {
   // acknowledged last is in another file.
   std::optional<int64_t> position;
   std::optional<int64_t> size;
+  bool journal = false;
   std::optional<absl::Time> log_time;  // Of the last acknowledged line.
   std::optional<int64_t> bytes_behind;
   std::optional<absl::Duration> lag;
@@ -42,6 +43,8 @@ struct LogReport {
   int64_t hosts = 0;
   int64_t lines_beyond_hosts_max = 0;
   std::vector<std::string> foreign_hosts;
+  // Of the journal.
+  int64_t untrusted_lines = 0;
   std::string trouble;
 };
 
@@ -83,11 +86,13 @@ LogReport ReportOf(const std::string& name, const agent::v1::LogCheckpoint* chec
     log.hosts = status.hosts();
     log.lines_beyond_hosts_max = status.lines_beyond_hosts_max();
     log.foreign_hosts.assign(status.foreign_hosts().begin(), status.foreign_hosts().end());
+    log.untrusted_lines = status.untrusted_lines();
     log.trouble = state->trouble();
   }
   // While nothing is acknowledged the checkpoint only says where reading began.
   if (checkpoint != nullptr && checkpoint->has_cut() && !checkpoint->has_first_met_time()) {
     log.log_time = TimeOf(checkpoint->cut().has_log_time(), checkpoint->cut().log_time());
+    log.journal = !checkpoint->cut().cursor().empty();
     LookAtFile(checkpoint->cut(), log);
   }
   if (log.bytes_behind == 0) {
@@ -194,8 +199,9 @@ void PrintTable(const Report& report, absl::Time now, std::ostream& out) {
   for (const LogReport& log : report.logs) {
     out << "\n" << log.log << "\n";
     const std::string position =
-        log.position ? absl::StrCat("byte ", *log.position, " of ", *log.size)
-                     : (log.log_time ? "in a rotated file" : "nothing is acknowledged");
+        log.position  ? absl::StrCat("byte ", *log.position, " of ", *log.size)
+        : log.journal ? "an entry of the journal"
+                      : (log.log_time ? "in a rotated file" : "nothing is acknowledged");
     PrintField(out, "  position", absl::StrCat(position, ", log time ", Text(log.log_time)));
     PrintField(
         out, "  lag",
@@ -214,6 +220,11 @@ void PrintTable(const Report& report, absl::Time now, std::ostream& out) {
     if (log.lines_beyond_hosts_max > 0) {
       PrintField(out, "  too many",
                  absl::StrCat(log.lines_beyond_hosts_max, " lines of hosts beyond --hosts-max"));
+    }
+    if (log.untrusted_lines > 0) {
+      PrintField(
+          out, "  untrusted",
+          absl::StrCat(log.untrusted_lines, " entries in the name of an MTA, not of its user"));
     }
     if (!log.trouble.empty()) PrintField(out, "  trouble", log.trouble);
   }
@@ -262,6 +273,7 @@ Json JsonOf(const LogReport& log) {
   Set(json, "trouble", log.trouble);
   Set(json, "hosts", std::optional(log.hosts));
   Set(json, "lines_beyond_hosts_max", std::optional(log.lines_beyond_hosts_max));
+  Set(json, "untrusted_lines", std::optional(log.untrusted_lines));
   google::protobuf::ListValue& foreign_hosts = List(json, "foreign_hosts");
   for (const std::string& host : log.foreign_hosts) {
     foreign_hosts.add_values()->set_string_value(host);

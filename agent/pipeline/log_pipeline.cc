@@ -37,7 +37,7 @@ class LogPipelineImpl : public LogPipeline, private LineSink {
   std::string mta() const override { return reader_->mta(); }
 
  private:
-  bool OnLine(std::string_view line, int64_t end_offset) override;
+  bool OnLine(std::string_view line, int64_t bytes, int64_t end_offset) override;
   bool OnOversizedLine(int64_t bytes, int64_t end_offset) override;
   void OnFile(const std::string& path, absl::Time modified,
               std::optional<absl::Time> name_date) override;
@@ -52,7 +52,7 @@ class LogPipelineImpl : public LogPipeline, private LineSink {
   absl::Status ReadAgain();
   void ReachedEndOfLog(absl::Time now);
   // After a line that ends at `end_offset`: whether to read on.
-  bool AfterLine(int64_t end_offset);
+  bool AfterLine(int64_t bytes, int64_t end_offset);
 
   // Where the follower stands; the same message as `start_` when nothing was
   // read since.
@@ -210,20 +210,20 @@ void LogPipelineImpl::ReachedEndOfLog(absl::Time now) {
   caught_up_ = now;
 }
 
-bool LogPipelineImpl::OnLine(std::string_view line, int64_t end_offset) {
+bool LogPipelineImpl::OnLine(std::string_view line, int64_t bytes, int64_t end_offset) {
   if (target_behind_) return false;
-  reader_->ReadLine(line, end_offset - *offset_);
-  return AfterLine(end_offset);
+  reader_->ReadLine(line, bytes);
+  return AfterLine(bytes, end_offset);
 }
 
 bool LogPipelineImpl::OnOversizedLine(int64_t bytes, int64_t end_offset) {
   if (target_behind_) return false;
   reader_->ReadOversizedLine(bytes);
-  return AfterLine(end_offset);
+  return AfterLine(bytes, end_offset);
 }
 
-bool LogPipelineImpl::AfterLine(int64_t end_offset) {
-  log_bytes_ += end_offset - *offset_;
+bool LogPipelineImpl::AfterLine(int64_t bytes, int64_t end_offset) {
+  log_bytes_ += bytes;
   offset_ = end_offset;
   moved_ = true;
   if (target_ && target_offset_ == end_offset) MeetTarget();
@@ -314,7 +314,10 @@ v1::LogStatus LogPipelineImpl::Status() const {
   status.set_once(options_.once);
   if (caught_up_) *status.mutable_caught_up_time() = ToTimestamp(*caught_up_);
   if (reader_->last_time()) *status.mutable_log_time() = ToTimestamp(*reader_->last_time());
-  if (follower_ != nullptr) status.set_bytes_behind(follower_->BytesBehind());
+  if (follower_ != nullptr) {
+    status.set_bytes_behind(follower_->BytesBehind());
+    status.set_untrusted_lines(follower_->UntrustedLines());
+  }
   reader_->AddStatus(status);
   return status;
 }
@@ -346,7 +349,7 @@ absl::StatusOr<std::unique_ptr<LogPipeline>> LogPipeline::Open(
 absl::StatusOr<agent::v1::LogCheckpoint> MeetLog(const LogFollowerOptions& options,
                                                  absl::Time now) {
   struct NoLines : LineSink {
-    bool OnLine(std::string_view, int64_t) override { return false; }
+    bool OnLine(std::string_view, int64_t, int64_t) override { return false; }
     bool OnOversizedLine(int64_t, int64_t) override { return false; }
     void OnFile(const std::string&, absl::Time, std::optional<absl::Time>) override {}
     void OnGap(v1::GapReason, int64_t) override {}

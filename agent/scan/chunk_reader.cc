@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -14,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "agent/source/compressed_reader.h"
+#include "agent/source/journal_reader.h"
 #include "agent/source/scoped_fd.h"
 
 namespace mxtally {
@@ -91,23 +95,70 @@ class InputBytes {
   std::unique_ptr<CompressedReader> compressed_;
 };
 
+// The lines of the journal, as if they stood in a file.
+class JournalBytes {
+ public:
+  explicit JournalBytes(std::unique_ptr<JournalReader> reader) : reader_(std::move(reader)) {}
+
+  absl::StatusOr<int64_t> Read(absl::Span<char> space) {
+    size_t size = 0;
+    while (size < space.size()) {
+      if (rest_.empty()) {
+        JournalReader::Line line;
+        const absl::StatusOr<bool> found = reader_->Next(line);
+        if (absl::IsDataLoss(found.status())) {
+          loss_ = found.status();
+          continue;
+        }
+        // What is there already comes first.
+        if (!found.ok() && size == 0) return found.status();
+        if (!found.ok() || !*found) break;
+        line_ = absl::StrCat(std::string(line.text), "\n");
+        rest_ = line_;
+      }
+      const size_t taken = std::min(rest_.size(), space.size() - size);
+      std::copy_n(rest_.begin(), taken, space.begin() + static_cast<ptrdiff_t>(size));
+      rest_.remove_prefix(taken);
+      size += taken;
+    }
+    if (size == 0 && !loss_.ok()) return loss_;
+    return static_cast<int64_t>(size);
+  }
+
+ private:
+  const std::unique_ptr<JournalReader> reader_;
+  absl::Status loss_;  // Of some entry, told at the end.
+  std::string line_;
+  std::string_view rest_;  // Of `line_`.
+};
+
 }  // namespace
 
 class ChunkReader::OpenFile {
  public:
   // `fd` is closed in the end, unless it is standard input.
-  OpenFile(const std::string& path, int fd) : opened_(path == "-" ? -1 : fd), bytes_(path, fd) {}
+  OpenFile(const std::string& path, int fd) : opened_(path == "-" ? -1 : fd) {
+    bytes_.emplace(path, fd);
+  }
+  explicit OpenFile(std::unique_ptr<JournalReader> journal) {
+    journal_.emplace(std::move(journal));
+  }
 
-  absl::StatusOr<int64_t> Read(absl::Span<char> space) { return bytes_.Read(space); }
+  absl::StatusOr<int64_t> Read(absl::Span<char> space) {
+    return journal_ ? journal_->Read(space) : bytes_->Read(space);
+  }
 
-  // Bytes as stored since the last call.
+  // Bytes as stored since the last call; 0 of the journal.
   int64_t TakeProgress() {
-    return bytes_.stored_bytes() - std::exchange(told_bytes_, bytes_.stored_bytes());
+    const int64_t bytes = bytes_ ? bytes_->stored_bytes() : 0;
+    return bytes - std::exchange(told_bytes_, bytes);
   }
 
  private:
   const ScopedFd opened_;
-  InputBytes bytes_;
+  // One of them.
+  std::optional<InputBytes> bytes_;
+  std::optional<JournalBytes> journal_;
   int64_t told_bytes_ = 0;
 };
 
@@ -150,6 +201,17 @@ bool ChunkReader::OpenNextFile() {
     while (file_in_log_ < logs_[log_].files.size()) {
       if (file_in_log_ == 0) begins_log_ = true;
       const InputFile& file = logs_[log_].files[file_in_log_++];
+      if (file.journal) {
+        absl::StatusOr<std::unique_ptr<JournalReader>> journal =
+            JournalReader::Open(*file.journal, LogChunk::kLineBytesMax);
+        if (!journal.ok()) {
+          errors_.emplace_back(journal.status().message());
+          continue;
+        }
+        file_ = std::make_unique<OpenFile>(*std::move(journal));
+        begins_file_ = &file;
+        return true;
+      }
       const int fd =
           file.path == "-" ? standard_input_ : ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
       if (fd < 0) {

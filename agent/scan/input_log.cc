@@ -114,6 +114,10 @@ class Finder {
     AddRegular(path, status, head);
   }
 
+  void AddJournal(const JournalOptions& journal) {
+    logs_.emplace_back().files.push_back({.path = JournalName(journal), .journal = journal});
+  }
+
   std::vector<InputLog> TakeLogs() {
     for (InputLog& log : logs_) {
       // A file without any stamp goes by the date that it would get.
@@ -160,6 +164,7 @@ std::vector<InputLog> FindInputLogs(const std::vector<std::string>& paths,
                                     std::vector<std::string>& errors) {
   Finder finder(options, errors);
   for (const std::string& path : paths) finder.Add(path);
+  if (options.journal) finder.AddJournal(*options.journal);
   return finder.TakeLogs();
 }
 

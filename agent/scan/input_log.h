@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "agent/source/journal_reader.h"
 
 namespace mxtally {
 
 struct InputFile {
   std::string path;  // "-" is standard input.
+  // The systemd journal, of which `path` is the name.
+  std::optional<JournalOptions> journal = std::nullopt;
   int64_t size = 0;  // As stored, compressed or not; 0 when it can be read once only, as a pipe.
   // Decides the year of the first stamp.
   absl::Time reference_time = absl::InfiniteFuture();
@@ -28,6 +31,8 @@ struct InputLog {
 };
 
 struct InputLogOptions {
+  // A log beside those of files.
+  std::optional<JournalOptions> journal = std::nullopt;
   absl::TimeZone time_zone = absl::UTCTimeZone();
   // Replaces each file's own.
   std::optional<absl::Time> reference_time = std::nullopt;

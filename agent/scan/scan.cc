@@ -214,6 +214,11 @@ void Print(const std::string& format, const ScanReport& report, std::ostream& ou
   }
 }
 
+std::optional<JournalOptions> JournalOf(const ScanOptions& options) {
+  if (!options.journal && options.journal_directory.empty()) return std::nullopt;
+  return JournalOptions{options.journal_directory, options.journal_units};
+}
+
 }  // namespace
 
 int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
@@ -224,7 +229,8 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
   }
   std::vector<std::string> errors;
   const std::vector<InputLog> logs = FindInputLogs(options.files,
-                                                   {.time_zone = settings->time_zone,
+                                                   {.journal = JournalOf(options),
+                                                    .time_zone = settings->time_zone,
                                                     .reference_time = settings->reference_time,
                                                     .now = options.now()},
                                                    errors);

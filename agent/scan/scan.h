@@ -16,9 +16,15 @@ namespace mxtally {
 
 // The command line, word by word: RunScan() reads and checks it.
 struct ScanOptions {
-  // Paths, "-" for standard input; plain or gzip.  Rotated files of one log, in any order, are
-  // read as one, oldest first.
+  // Paths, "-" for standard input; plain or compressed.  Rotated files of one log, in any order,
+  // are read as one, oldest first.
   std::vector<std::string> files;
+
+  // Read the systemd journal too; of the system, or in a folder.
+  bool journal = false;
+  std::string journal_directory;
+  // Units of MTAs beside those that are known.
+  std::vector<std::string> journal_units;
 
   std::string format = "table";  // Or "json", "csv".
 

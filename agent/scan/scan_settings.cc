@@ -39,7 +39,7 @@ absl::Status ParsePeerClass(const std::string& text, ScanSettings& settings) {
 
 absl::StatusOr<ScanSettings> ParseScanSettings(const ScanOptions& options) {
   ScanSettings settings;
-  if (options.files.empty()) {
+  if (options.files.empty() && !options.journal && options.journal_directory.empty()) {
     return absl::InvalidArgumentError("no FILE given; - is standard input");
   }
   if (options.format != "table" && options.format != "json" && options.format != "csv") {

@@ -368,7 +368,7 @@ bool FileLogFollower::HandOn(int64_t& budget, LineSink& sink) {
   while (buffer_.Next(line)) {
     budget -= line.bytes;
     const bool more = line.oversized ? sink.OnOversizedLine(line.bytes, buffer_.offset())
-                                     : sink.OnLine(line.text, buffer_.offset());
+                                     : sink.OnLine(line.text, line.bytes, buffer_.offset());
     if (!more || budget <= 0) return false;
   }
   return true;
@@ -667,6 +667,7 @@ int64_t FileLogFollower::BytesBehind() const {
 
 absl::StatusOr<std::unique_ptr<LogFollower>> LogFollower::Open(LogFollowerOptions options,
                                                                LogStart start) {
+  if (options.journal.has_value()) return FollowJournal(std::move(options), std::move(start));
   auto follower = std::make_unique<FileLogFollower>(std::move(options));
   if (absl::Status s = follower->Begin(std::move(start)); !s.ok()) return s;
   return follower;

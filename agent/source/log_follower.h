@@ -24,14 +24,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/source/journal_reader.h"
 #include "mxtally/v1/cut.pb.h"
 #include "mxtally/v1/ingest.pb.h"
 
 namespace mxtally {
 
 struct LogFollowerOptions {
-  // Live file.  May be missing now and appear later.
+  // Live file.  May be missing now and appear later.  Of the journal: its name.
   std::string path;
+
+  // Read the systemd journal; all but `path` and `line_bytes_max` is then of no use.
+  std::optional<JournalOptions> journal = std::nullopt;
 
   // Files of the log besides the live one that the operator named (a glob that
   // matched rotated files), any order.  Read first, oldest first.
@@ -70,9 +74,10 @@ class LineSink {
  public:
   virtual ~LineSink() = default;
 
-  // A whole line without its line end, and the offset after that end.  The
-  // view is valid during the call.  Returns false to stop reading after it.
-  virtual bool OnLine(std::string_view line, int64_t end_offset) = 0;
+  // A whole line without its line end, its bytes with it, and the offset of the
+  // place after it.  The view is valid during the call.  Returns false to stop
+  // reading after it.
+  virtual bool OnLine(std::string_view line, int64_t bytes, int64_t end_offset) = 0;
 
   // A line over the limit was skipped; `bytes` with its line end.
   virtual bool OnOversizedLine(int64_t bytes, int64_t end_offset) = 0;
@@ -113,9 +118,18 @@ class LogFollower {
   // For stopping exactly at a cut that the server stored.
   virtual std::optional<int64_t> OffsetInCurrentFile(const v1::Cut& cut) const = 0;
 
-  // Bytes of log not yet read, 0 at its end.  Of compressed files as stored.
+  // Bytes of log not yet read, 0 at its end.  Of compressed files as stored; of
+  // the journal an estimate.
   virtual int64_t BytesBehind() const = 0;
+
+  // Entries that pretend to be an MTA's, since it was opened.
+  virtual int64_t UntrustedLines() const { return 0; }
 };
+
+// The journal as a log: its entries as lines (journal_reader.h), its cursor as
+// the place.  Used by LogFollower::Open().
+absl::StatusOr<std::unique_ptr<LogFollower>> FollowJournal(LogFollowerOptions options,
+                                                           LogStart start);
 
 // Turns patterns into logs: expands globs, groups rotated files under the log
 // they belong to, and keeps patterns' paths that

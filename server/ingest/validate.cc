@@ -183,6 +183,7 @@ void CheckLogName(absl::string_view field, const std::string& log, Checker& chec
 
 void CheckCut(absl::string_view field, const v1::Cut& cut, Checker& check) {
   check.NotNegative(field, cut.offset());
+  check.Text(field, cut.cursor(), 512);
   check.Time(field, cut.log_time());
 }
 
@@ -314,6 +315,7 @@ absl::Status CheckStatus(const v1::AgentStatus& status) {
     check.Time("status.logs.caught_up_time", log.caught_up_time());
     check.Time("status.logs.log_time", log.log_time());
     check.NotNegative("status.logs.bytes_behind", log.bytes_behind());
+    check.NotNegative("status.logs.untrusted_lines", log.untrusted_lines());
     check.NotNegative("status.logs.open_sessions", log.open_sessions());
     check.Time("status.logs.oldest_open_time", log.oldest_open_time());
     check.NotNegative("status.logs.hosts", log.hosts());

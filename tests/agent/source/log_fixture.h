@@ -98,7 +98,7 @@ class LogFolder {
 // "<gap TRUNCATED 12>".
 class RecordingSink : public LineSink {
  public:
-  bool OnLine(std::string_view line, int64_t end_offset) override {
+  bool OnLine(std::string_view line, int64_t /*bytes*/, int64_t end_offset) override {
     events.emplace_back(line);
     last_end_offset = end_offset;
     return --lines_wanted > 0;
