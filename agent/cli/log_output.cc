@@ -119,6 +119,12 @@ void LogOutput::OnStatus(const v1::AgentStatus& status) {
           "--collector-hosts",
           log.log(), log.hosts());
     }
+    if (log.untrusted_lines() > 0 && told_untrusted_.insert(log.log()).second) {
+      logger_->warn(
+          "{}: entries in the name of an MTA that its user did not write are not counted; if they "
+          "are an MTA's, name its unit with --journal-unit",
+          log.log());
+    }
   }
 }
 

@@ -63,6 +63,7 @@ class LogOutput : public DeliveryObserver {
   // Of logs of many hosts.
   std::set<std::pair<std::string, std::string>> told_foreign_hosts_;
   std::set<std::string> told_beyond_;
+  std::set<std::string> told_untrusted_;
 
   Limit connection_ = {.burst = 5};
   Limit gaps_;

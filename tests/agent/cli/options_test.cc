@@ -76,6 +76,26 @@ TEST_F(OptionsTest, HostsAreTakenFromTheLogOnRequest) {
   ExpectBadUsage({"--server", "127.0.0.1:4625", "--log", "x", "--hosts-max", "0"}, "hosts-max");
 }
 
+TEST_F(OptionsTest, TheJournalIsReadInPlaceOfLogs) {
+  EXPECT_FALSE(ParseRun({}).journal.has_value());
+  const auto run = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), {"--server", "127.0.0.1:4625"});
+    const CommandLine command = Parse(words);
+    EXPECT_TRUE(std::holds_alternative<RunOptions>(command)) << err_.str();
+    return std::get<RunOptions>(command);
+  };
+  const RunOptions system = run({"--journal"});
+  ASSERT_TRUE(system.journal.has_value());
+  EXPECT_EQ(system.journal->directory, "");
+  EXPECT_THAT(system.logs, testing::IsEmpty());
+  const RunOptions folder =
+      run({"--journal-directory", "/j", "--journal-unit", "a.service,b.service"});
+  ASSERT_TRUE(folder.journal.has_value());
+  EXPECT_EQ(folder.journal->directory, "/j");
+  EXPECT_THAT(folder.journal->units, ElementsAre("a.service", "b.service"));
+  ExpectBadUsage({"--server", "127.0.0.1:4625", "--journal", "--log", "x"}, "log");
+}
+
 TEST_F(OptionsTest, HostIsLowerCase) {
   EXPECT_EQ(ParseRun({"--host", "MX1.Example.ORG"}).host, "mx1.example.org");
 }
@@ -289,6 +309,17 @@ TEST_F(OptionsTest, ScanTakesItsWordsAsTheyAre) {
   EXPECT_EQ(options.format, "json");
   EXPECT_THAT(options.exclude_peers, ElementsAre("192.0.2.1"));
   EXPECT_THAT(options.files, ElementsAre("a.log", "-"));
+}
+
+TEST_F(OptionsTest, ScanTakesTheJournal) {
+  const CommandLine command =
+      Parse({"scan", "--journal", "--journal-unit", "a.service", "--journal-directory", "/j"});
+  ASSERT_TRUE(std::holds_alternative<ScanOptions>(command)) << err_.str();
+  const ScanOptions& options = std::get<ScanOptions>(command);
+  EXPECT_TRUE(options.journal);
+  EXPECT_EQ(options.journal_directory, "/j");
+  EXPECT_THAT(options.journal_units, ElementsAre("a.service"));
+  EXPECT_THAT(options.files, testing::IsEmpty());
 }
 
 }  // namespace

@@ -191,6 +191,15 @@ TEST_F(StatusCommandTest, HostsOfACollectorAreTold) {
   EXPECT_THAT(out_.str(), HasSubstr("\"foreign_hosts\":[\"mx8\",\"mx9\"]"));
 }
 
+TEST_F(StatusCommandTest, UntrustedEntriesOfTheJournalAreTold) {
+  state_.mutable_logs(0)->mutable_status()->set_untrusted_lines(5);
+  RunAt(1000);
+  EXPECT_EQ(Tell(), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("  untrusted   5 entries in the name of an MTA"));
+  EXPECT_EQ(Tell("json"), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("\"untrusted_lines\":5"));
+}
+
 TEST_F(StatusCommandTest, JsonHoldsTheSame) {
   RunAt(400);
   EXPECT_EQ(Tell("json"), 0);

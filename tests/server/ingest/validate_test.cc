@@ -373,6 +373,9 @@ TEST(CheckStatus, NamesWhatIsWrong) {
   log.set_bytes_behind(-1);
   EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.logs.bytes_behind: "));
   log.set_bytes_behind(0);
+  log.set_untrusted_lines(-1);
+  EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.logs.untrusted_lines: "));
+  log.set_untrusted_lines(0);
   log.clear_log();
   EXPECT_THAT(Message(CheckStatus(status)), StartsWith("status.logs.log: "));
   log.set_log("/var/log/mail.log");
