@@ -4,12 +4,16 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "mxtally/v1/fleet.grpc.pb.h"
@@ -45,6 +49,16 @@ class ServerTest : public testing::Test {
     server_ = *std::move(server);
     channel_ =
         grpc::CreateChannel(server_->listen().ToString(), grpc::InsecureChannelCredentials());
+  }
+  static bool HasIpv6() {
+    const int probe = socket(AF_INET6, SOCK_STREAM, 0);
+    sockaddr_in6 loopback = {};
+    loopback.sin6_family = AF_INET6;
+    loopback.sin6_addr = in6addr_loopback;
+    const bool bound =
+        bind(probe, reinterpret_cast<const sockaddr*>(&loopback), sizeof(loopback)) == 0;
+    close(probe);
+    return bound;
   }
   std::string StartError() {
     return std::string(Server::Start(options_, [](const Incident&) {}).status().message());
@@ -128,6 +142,23 @@ TEST_F(ServerTest, OtherMachinesNeedPlaintextSaid) {
   EXPECT_THAT(StartError(), HasSubstr("--http-listen 0.0.0.0:0: "));
   options_.plaintext = true;
   Start();
+}
+
+TEST_F(ServerTest, ListensOnNamesAndAddressesOfBothFamilies) {
+  std::vector<std::string> hosts = {"localhost", "127.0.0.1"};
+  if (HasIpv6()) hosts.emplace_back("::1");
+  for (const std::string& host : hosts) {
+    options_.listen.host = host;
+    server_.reset();
+    Start();
+    EXPECT_GT(server_->listen().port, 0) << host;
+    Send(1);
+    EXPECT_EQ(SessionsOfMx1(), 1) << host;
+  }
+  options_.listen.host = "192.0.2.1";  // Nobody's.
+  options_.plaintext = true;
+  server_.reset();
+  EXPECT_THAT(StartError(), HasSubstr("cannot listen on 192.0.2.1:0: in use, or not an address"));
 }
 
 TEST_F(ServerTest, PortInUseIsAnError) {
