@@ -135,18 +135,32 @@ bool DateExists(int year, int month, int day) {
   return month != 2 || day < 29 || leap;
 }
 
+// The years 1970 to 9999.
+bool CanBeStored(absl::Time time) {
+  static constexpr absl::Time kEnd = absl::FromUnixSeconds(253402300800);
+  return time >= absl::UnixEpoch() && time < kEnd;
+}
+
+// Of the hour of a stamp that was read as `time`.
+absl::Time HourStart(const Framer::Stamp& stamp, absl::Time time) {
+  return time - absl::Seconds(stamp.minute * 60 + stamp.second) -
+         absl::Nanoseconds(stamp.nanosecond);
+}
+
 // 0 for what is no day of any month.
 int DayNumber(const char* p) {
   const int day = p[0] == ' ' && IsDigit(p[1]) ? p[1] - '0' : TwoDigits(p);
   return day >= 1 && day <= 31 ? day : 0;
 }
 
-// Takes "Nov  2 04:02:01 " off `line`, but reads its clock only: month and day
-// are mostly those of the line before.
+// Takes "Nov  2 04:02:01 " off `line`.
 bool TakeTraditionalStamp(std::string_view& line, Framer::Stamp& stamp) {
   if (line.size() <= kTraditionalStamp || !ReadClock(line.data() + 7, stamp)) return false;
   const char* p = line.data();
-  if (MonthNumber(line) == 0 || p[3] != ' ' || DayNumber(p + 4) == 0 || p[6] != ' ') return false;
+  static constexpr int kLeapYear = 2000;
+  if (p[3] != ' ' || p[6] != ' ' || !DateExists(kLeapYear, MonthNumber(line), DayNumber(p + 4))) {
+    return false;
+  }
   stamp.hour_prefix = line.substr(0, kHourPrefix);
   line.remove_prefix(kTraditionalStamp);
   return ReadFraction(line, stamp.nanosecond) && TakeBlank(line);
@@ -224,7 +238,11 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
 }  // namespace
 
 Framer::Framer(FramerOptions options, FramerState state) : options_(options), state_(state) {
-  if (state_.last_time) year_clock_.Take(*state_.last_time);
+  if (state_.year_clock.now) {
+    year_clock_.Restore(state_.year_clock);
+  } else if (state_.last_time) {
+    year_clock_.Take(*state_.last_time);
+  }
 }
 
 bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp) {
@@ -239,9 +257,7 @@ bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp)
 }
 
 bool Framer::Resolve(const Stamp& stamp, absl::Time& time) {
-  if (!stamp.hour_prefix.empty()) return ReadTraditionalTime(stamp, time);
-  ReadIsoTime(stamp, time);
-  return true;
+  return stamp.hour_prefix.empty() ? ReadIsoTime(stamp, time) : ReadTraditionalTime(stamp, time);
 }
 
 std::optional<absl::Time> Framer::PeekTime(std::string_view line) const {
@@ -262,25 +278,26 @@ bool Framer::ReadTraditionalTime(const Stamp& stamp, absl::Time& time) {
     if (!year) return false;
     time = FromLocal(absl::CivilSecond(*year, month, day, stamp.hour, stamp.minute, stamp.second),
                      stamp.nanosecond);
+    if (!CanBeStored(time)) return false;
     RememberHour(stamp, time);
     state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
-    year_clock_.Restore({.now = time, .jump = std::nullopt});
+    // The same for all lines of the hour.
+    year_clock_.Restore({.now = HourStart(stamp, time), .jump = std::nullopt});
   }
   state_.last_time = time;
   return true;
 }
 
-void Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
-  if (stamp.utc_offset) {
-    time = FromUnix(stamp.civil_seconds - *stamp.utc_offset, stamp.nanosecond);
-    state_.utc_offset = absl::Seconds(*stamp.utc_offset);
-  } else {
-    time = FromLocal(absl::CivilSecond() + stamp.civil_seconds, stamp.nanosecond);
-    state_.utc_offset = absl::Seconds(options_.time_zone.At(time).offset);
-  }
+bool Framer::ReadIsoTime(const Stamp& stamp, absl::Time& time) {
+  time = stamp.utc_offset ? FromUnix(stamp.civil_seconds - *stamp.utc_offset, stamp.nanosecond)
+                          : FromLocal(absl::CivilSecond() + stamp.civil_seconds, stamp.nanosecond);
+  if (!CanBeStored(time)) return false;
+  state_.utc_offset =
+      absl::Seconds(stamp.utc_offset ? *stamp.utc_offset : options_.time_zone.At(time).offset);
   state_.last_time = time;
   year_clock_.Take(time);
   hour_prefix_.clear();
+  return true;
 }
 
 absl::Time Framer::FromLocal(absl::CivilSecond local, int32_t nanosecond) const {
@@ -325,8 +342,7 @@ std::optional<int> Framer::YearFor(int month, int day, const Stamp& stamp) const
 
 void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
   hour_prefix_.clear();
-  const absl::Time start =
-      time - absl::Seconds(stamp.minute * 60 + stamp.second) - absl::Nanoseconds(stamp.nanosecond);
+  const absl::Time start = HourStart(stamp, time);
   const absl::CivilHour hour = absl::ToCivilHour(start, options_.time_zone);
   const absl::TimeZone::TimeInfo first = options_.time_zone.At(absl::CivilSecond(hour));
   const absl::TimeZone::TimeInfo last = options_.time_zone.At(absl::CivilSecond(hour + 1) - 1);

@@ -49,6 +49,8 @@ struct FramerState {
   std::optional<absl::Time> last_time;
   // Offset from UTC that `last_time` was read with.
   absl::Duration utc_offset;
+  // What years are chosen by.  Without a time of its own it is `last_time`.
+  LogClock::State year_clock;
 };
 
 // One log's framer.  One thread only.
@@ -71,8 +73,8 @@ class Framer {
   explicit Framer(FramerOptions options, FramerState state = {});
 
   // Splits `line`, which has no line end.  Returns false and leaves `frame`
-  // unspecified when the line has no header of a known shape.  The views in
-  // `frame` point into `line`.
+  // unspecified when the line has no header of a known shape, with a time in the years
+  // 1970 to 9999 of UTC, which records can hold.  The views in `frame` point into `line`.
   //
   // A line without a tag ("last message repeated 3 times", or a tag that a
   // relay cut short) is framed with an empty tag and the rest as text.
@@ -91,7 +93,11 @@ class Framer {
   static bool SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp);
   bool Resolve(const Stamp& stamp, absl::Time& time);
 
-  const FramerState& state() const { return state_; }
+  FramerState state() const {
+    FramerState state = state_;
+    state.year_clock = year_clock_.state();
+    return state;
+  }
 
   // Time that the line's stamp would have, without changing any state; nullopt
   // when it has none.  For ordering files by their first line.
@@ -99,7 +105,7 @@ class Framer {
 
  private:
   bool ReadTraditionalTime(const Stamp& stamp, absl::Time& time);
-  void ReadIsoTime(const Stamp& stamp, absl::Time& time);
+  bool ReadIsoTime(const Stamp& stamp, absl::Time& time);
 
   // Resolves the pass of a repeated hour.
   absl::Time FromLocal(absl::CivilSecond local, int32_t nanosecond) const;
@@ -108,8 +114,7 @@ class Framer {
   void RememberHour(const Stamp& stamp, absl::Time time);
 
   FramerOptions options_;
-  FramerState state_;
-  // What years are chosen by.
+  FramerState state_;  // All but its clock.
   LogClock year_clock_{absl::Hours(1), absl::Hours(24)};
 
   // Most lines share month, day and hour with the line before.  While no change

@@ -23,7 +23,10 @@ void ReadLibraryProblem(std::string_view text, Event& event) {
     if (field < 2) TakeUntil(rest, ':');
   }
   int alert = 0;
-  if (Consume(rest, "SSL alert number ") && TakeNumber(rest, alert)) event.alert = alert;
+  // Alerts are a byte.
+  if (Consume(rest, "SSL alert number ") && TakeNumber(rest, alert) && alert <= 255) {
+    event.alert = alert;
+  }
 }
 
 // rsyslog's "message repeated 3 times: [ TEXT]" stands for identical lines of

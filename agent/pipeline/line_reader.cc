@@ -48,6 +48,9 @@ void LineReader::RestoreState(const agent::v1::FramerState& framer,
   if (framer.has_last_time()) {
     state.last_time = FromTimestamp(framer.last_time());
     state.utc_offset = absl::Seconds(framer.utc_offset_seconds());
+    LogClock::State& clock = state.year_clock;
+    if (framer.has_year_time()) clock.now = FromTimestamp(framer.year_time());
+    if (framer.has_year_jump_time()) clock.jump = FromTimestamp(framer.year_jump_time());
   }
   if (log_time) {
     clock_.Restore({.now = *log_time, .jump = std::nullopt});
@@ -70,10 +73,12 @@ void LineReader::Save(agent::v1::LogCheckpoint& checkpoint) const {
 void LineReader::SaveState(agent::v1::FramerState& framer,
                            agent::v1::AssemblerState& assembler) const {
   framer.Clear();
-  if (framer_.state().last_time) {
-    *framer.mutable_last_time() = ToTimestamp(*framer_.state().last_time);
-    framer.set_utc_offset_seconds(
-        static_cast<int32_t>(absl::ToInt64Seconds(framer_.state().utc_offset)));
+  if (const FramerState state = framer_.state(); state.last_time) {
+    *framer.mutable_last_time() = ToTimestamp(*state.last_time);
+    framer.set_utc_offset_seconds(static_cast<int32_t>(absl::ToInt64Seconds(state.utc_offset)));
+    const LogClock::State& clock = state.year_clock;
+    if (clock.now) *framer.mutable_year_time() = ToTimestamp(*clock.now);
+    if (clock.jump) *framer.mutable_year_jump_time() = ToTimestamp(*clock.jump);
   }
   assembler.Clear();
   assembler_.Save(assembler);

@@ -33,6 +33,10 @@ constexpr int kExitUsage = 2;
 // A file that begins this far from the end of the one before is dated anew.
 constexpr absl::Duration kHalfAYear = absl::Hours(24 * 183);
 
+// Stamps of several processes are out of order by seconds; the assembler remembers its
+// ordinals for two hours.
+constexpr absl::Duration kStepBackMax = absl::Hours(1);
+
 // More would wait for each other: sessions are gathered by one at a time.
 constexpr int kThreadsMax = 4;
 
@@ -89,6 +93,8 @@ class LogScan {
     const absl::Time time = time_;
     if (!line.repeats_stamp) {
       Widen(time);
+      if (newest_time_ - time > kStepBackMax) sink_.OnStepBack();
+      newest_time_ = std::max(newest_time_, time);
       if (first_line_.Returns(line.text, time)) BeginAgain(time);
     }
     if (line.line_class == LineClass::kEvent) {
@@ -120,6 +126,7 @@ class LogScan {
   Framer framer_;
   FirstLine first_line_;
   Assembler assembler_;
+  absl::Time newest_time_ = absl::InfinitePast();
   // Of the last line.
   bool has_time_ = false;
   absl::Time time_;

@@ -8,15 +8,14 @@
 #include <cstdint>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/time/time.h"
 #include "agent/scan/hash_list.h"
 #include "agent/session/session.h"
 
 namespace mxtally {
 
 // Within one log that goes forwards in time no key comes twice, as long as the
-// assembler forgets no ordinal.  So keys are only written down until it does,
-// another log begins or the time goes back; from then on they are looked up.
+// assembler forgets no ordinal.  So keys are only written down until somebody says
+// otherwise; from then on they are looked up.
 // One thread only.
 class SeenKeys {
  public:
@@ -25,11 +24,13 @@ class SeenKeys {
   // Of those that are only written down, so many are in memory.
   static constexpr size_t kInMemoryMax = size_t{1} << 17;
 
-  // The keys that follow may have come before: they are of another log, of the
-  // same once more, or an ordinal was forgotten.
+  // The keys that follow are of another log, or of the same once more.
   void BeginLog() {
-    if (list_.size() > 0) newest_ = absl::InfiniteFuture();
+    if (list_.size() > 0) looks_up_ = true;
   }
+  // Keys may come again, those of sessions that are open now too: the log's time went
+  // back, or an ordinal was forgotten.
+  void LookUp() { looks_up_ = true; }
 
   // Returns whether `key` is new.
   bool Insert(const Session::Key& key);
@@ -39,7 +40,6 @@ class SeenKeys {
   HashList list_{kInMemoryMax};
   absl::flat_hash_set<uint64_t> set_;
   bool looks_up_ = false;
-  absl::Time newest_ = absl::InfinitePast();
 };
 
 }  // namespace mxtally

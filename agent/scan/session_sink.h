@@ -24,12 +24,14 @@ class SessionSink : public AssemblerObserver {
 
   // The sessions that follow are of another log, or of the same once more.
   void BeginLog() { keys_.BeginLog(); }
+  // The log's time went back by more than clocks and processes do.
+  void OnStepBack() { keys_.LookUp(); }
 
   void OnSession(const Session& session) override;
   // A session whose end was not read, with what is known of it.
   void OnOpen(const Session& session);
   void OnCutSession() override { ++lines_.cut_sessions; }
-  void OnForgottenOrdinal() override { keys_.BeginLog(); }
+  void OnForgottenOrdinal() override { keys_.LookUp(); }
   void OnEvictedSession() override { ++lines_.evicted_sessions; }
 
   const DirectionTally& inbound() const { return inbound_; }

@@ -29,6 +29,9 @@ constexpr size_t kAlgorithmMax = 64;
 constexpr size_t kFailureReasonMax = 128;
 constexpr size_t kDelaysMax = 32;
 
+// A clock that goes back further within a session was wrong when it began, or is now.
+constexpr absl::Duration kClockStepMax = absl::Hours(24);
+
 constexpr size_t kCommandsMax = 32;
 constexpr size_t kQueueIdsInRecordMax = 8;
 // Of one session, open and confirmed together.
@@ -279,7 +282,7 @@ void OpenSession::TakeCounters(const Event& event) {
       if (counter.accepted > 0) facts_ |= kBdat;
     } else if (Is(counter.command, "auth")) {
       session_.auth_accepted = counter.accepted;
-      session_.auth_failed = counter.total - counter.accepted;
+      session_.auth_failed = std::max(counter.total - counter.accepted, 0);
     }
   }
 }
@@ -439,7 +442,9 @@ void OpenSession::End(v1::EndReason reason, const Service& service) {
   if (!ends_by_itself || session_.end_reason == v1::END_REASON_UNSPECIFIED) {
     session_.end_reason = reason;
   }
-  if (session_.rank.lines_used > 1) session_.end_time = last_time_;
+  if (session_.rank.lines_used > 1 && session_.key.stamp - last_time_ <= kClockStepMax) {
+    session_.end_time = last_time_;
+  }
 }
 
 void OpenSession::DecideTls(bool wrapper_mode) {

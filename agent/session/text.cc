@@ -61,6 +61,7 @@ inline bool IsAscii(std::string_view text) {
     std::memcpy(&word, p, sizeof(word));
     if (odd(word) != 0) return false;
   }
+  if (left == 0) return true;  // A view of nothing may point nowhere.
   word = kOnes * 'x';
   std::memcpy(&word, p, left);
   return odd(word) == 0;

@@ -88,7 +88,6 @@ TEST_F(FramerTest, ReadsEveryShapeOfStamp) {
       {"<22>2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z"},
       {"2026-12-31T23:59:60Z", "2027-01-01T00:00:00Z"},
       {"2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"},
-      {"1969-12-31T23:59:59Z", "1969-12-31T23:59:59Z"},
       {"2026-11-02T04:02:01", "2026-11-02T04:02:01Z"},
       // Not stamps.
       {"Nov 32 04:02:01", "no"},
@@ -211,7 +210,7 @@ TEST_F(FramerTest, FirstStampGetsTheLatestYearUpToADayAfterTheReference) {
       {"2014-01-01T00:00:00Z", "Dec 31 23:00:00", "2013-12-31T23:00:00Z"},
       {"2013-12-31T23:00:00Z", "Jan  1 00:00:00", "2014-01-01T00:00:00Z"},
       {"2026-03-01T00:00:00Z", "Feb 29 12:00:00", "2024-02-29T12:00:00Z"},
-      {"1903-03-01T00:00:00Z", "Feb 29 12:00:00", "1896-02-29T12:00:00Z"},
+      {"2103-03-01T00:00:00Z", "Feb 29 12:00:00", "2096-02-29T12:00:00Z"},
   };
   for (const auto& row : kTable) {
     EXPECT_EQ(TimesOf(MakeFramer("UTC", row.reference), {row.stamp}), Times{row.time}) << row.stamp;
@@ -247,6 +246,26 @@ TEST_F(FramerTest, OneStrayStampWithAYearDecidesNoYear) {
                                 "Jan  1 00:00:09"}),
             (Times{"2013-11-02T04:00:00Z", "2020-01-01T00:00:07Z", "2020-01-01T00:00:08Z",
                    "2020-01-01T00:00:09Z"}));
+}
+
+// As after a restart of the agent, wherever that falls.
+TEST_F(FramerTest, StrayStampDecidesNoYearForAFramerThatGoesOnFromAState) {
+  const Times lines = {"Nov  2 04:00:00", "1970-01-01T00:00:07Z", "Nov  2 04:00:01"};
+  Times times;
+  FramerState state;
+  for (const std::string& line : lines) {
+    Framer framer({.reference_time = Utc("2013-12-01T00:00:00Z")}, state);
+    times.push_back(TimeOf(framer, line));
+    state = framer.state();
+  }
+  EXPECT_EQ(times, (Times{"2013-11-02T04:00:00Z", "1970-01-01T00:00:07Z", "2013-11-02T04:00:01Z"}));
+}
+
+TEST_F(FramerTest, TimesThatNoRecordCanHoldAreRefused) {
+  EXPECT_EQ(TimesOf(Utc2013(),
+                    {"0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:30:00+01:00",
+                     "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"}),
+            (Times{"no", "no", "no", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "no"}));
 }
 
 // Local time.

@@ -250,6 +250,9 @@ TEST(PostfixTest, TlsBeginningsAndFailures) {
       {"warning: TLS library problem: 1:error:14094412:SSL routines:SSL3_READ_BYTES:sslv3 alert "
        "bad certificate:s3_pkt.c:1262:SSL alert number 42:",
        "tls-library-problem alert=42 reason=sslv3 alert bad certificate"},
+      {"warning: TLS library problem: 1:error:14094412:SSL routines:SSL3_READ_BYTES:sslv3 alert "
+       "bad certificate:s3_pkt.c:1262:SSL alert number 256:",
+       "tls-library-problem reason=sslv3 alert bad certificate"},
       {"warning: TLS library problem: words", "tls-library-problem reason=words"},
       {"warning: TLS library problem: error:1:2:3", "tls-library-problem reason=error:1:2:3"},
       {"NOQUEUE: abort: TLS from x[192.0.2.1]: No client certificate presented",

@@ -281,6 +281,25 @@ TEST_F(ScanTest, LogThatStandsTwiceInAFileIsCountedOnce) {
   }
 }
 
+// The second part of the file begins two hours before the end of the first, but
+// its first session shortly before.
+TEST_F(ScanTest, SessionsOfPartsThatOverlapAreCountedOnce) {
+  const std::string other = "Nov  2 04:30:00 mx1 postfix/anvil[9]: statistics: x\n";
+  ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + Plain(2, "06:50:00") + other + other +
+                                       Plain(2, "06:50:00") + Plain(3, "07:00:00"))}),
+            0);
+  EXPECT_EQ(Number("inbound.sessions"), 3);
+  EXPECT_EQ(Number("lines.duplicate_sessions"), 1);
+}
+
+// The session of both parts is open while the clock goes back.
+TEST_F(ScanTest, SessionThatIsOpenWhereTheNextPartBeginsIsCountedOnce) {
+  const std::string other = "Nov  2 04:30:00 mx1 postfix/anvil[9]: statistics: x\n";
+  const std::string connect = "Nov  2 06:50:00 mx1 postfix/smtpd[2]: connect from x[192.0.2.1]\n";
+  ASSERT_EQ(Scan({Write("maillog", other + connect + other + other + Plain(2, "06:50:00"))}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+}
+
 TEST_F(ScanTest, ClockThatIsSetBackHidesNoSession) {
   ASSERT_EQ(Scan({Write("maillog", Plain(1, "04:00:00") + Plain(2, "04:10:00") +
                                        Plain(2, "04:00:00") + Plain(1, "04:00:00"))}),

@@ -448,6 +448,26 @@ TEST_F(AssemblerTest, FullTableForgetsTombstonesFirst) {
   EXPECT_EQ(assembler_->open_sessions(), 2);
 }
 
+TEST_F(AssemblerTest, CountersThatContradictThemselvesMakeNoNumberNegative) {
+  AddAll({Connect(), Disconnect({{"auth", 3, 1}})});
+  const v1::SessionRecord record = TakeOnlyRecord();
+  EXPECT_EQ(record.auth_accepted(), 3);
+  EXPECT_EQ(record.auth_failed(), 0);
+}
+
+// No server takes a record whose end is a day before its start.
+TEST_F(AssemblerTest, EndOfASessionWhoseClockWasADayAheadIsNotKnown) {
+  for (const auto& [back, known] : {std::pair(absl::Hours(24), true), {absl::Hours(25), false}}) {
+    Restart();
+    Add(Connect());
+    Advance(-back);
+    Add(Disconnect());
+    const v1::SessionRecord record = TakeOnlyRecord();
+    EXPECT_EQ(record.end_reason(), v1::END_REASON_DISCONNECT);
+    EXPECT_EQ(record.has_end_time(), known) << back;
+  }
+}
+
 TEST_F(AssemblerTest, AStepBackOfTheClockEndsNothing) {
   At("12:00:00");
   Add(Connect());
