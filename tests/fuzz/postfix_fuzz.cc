@@ -1,0 +1,91 @@
+// Any bytes as lines of Postfix: the dialect stays within each line, its numbers within
+// their ranges, and nothing of one event shows in the next.
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "agent/parser/framer.h"
+#include "agent/parser/logger.h"
+#include "agent/parser/postfix.h"
+#include "tests/agent/parser/event_text.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace mxtally {
+namespace {
+
+// Words that events hold of their own.
+bool IsFixedReason(std::string_view reason) {
+  static constexpr std::string_view kReasons[] = {
+      "lost connection",
+      "timeout",
+      "too many errors",
+      "Connection concurrency",
+      "Connection rate",
+      "Message delivery request rate",
+      "Recipient address rate",
+      "AUTH command rate",
+      "New TLS session rate limit exceeded",
+      "Refusing STARTTLS request",
+      "Refusing TLS service request",
+      "Wrapper-mode request dropped",
+  };
+  return std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
+}
+
+void RequireWithin(const Event& event, std::string_view line) {
+  const TlsSummary& tls = event.tls;
+  for (const std::string_view view :
+       {event.peer.name, event.peer.address, event.place, event.helo, event.queue_id,
+        event.original_queue_id, event.auth_mechanism, event.program_name, event.version}) {
+    Require(IsWithin(view, line), "views point into the line");
+  }
+  Require(IsWithin(event.reason, line) || IsFixedReason(event.reason),
+          "a reason is of the line or a fixed word");
+  for (const CommandCounter& counter : event.counters) {
+    Require(IsWithin(counter.command, line), "counters point into the line");
+    Require(counter.accepted >= 0 && counter.total >= 0, "counters are not negative");
+  }
+  Require(event.counters.size() <= Event::kCountersMax, "counters are bounded");
+  Require(event.peer.port >= 0 && event.peer.port <= 65535, "ports are ports");
+  if (event.type != EventType::kTlsEstablished) return;
+  for (const std::string_view view :
+       {tls.trust, tls.sni, tls.protocol, tls.cipher, tls.kex, tls.kex_parameter,
+        tls.server_signature, tls.server_signature_key, tls.server_digest, tls.client_signature,
+        tls.client_signature_key, tls.client_digest}) {
+    Require(IsWithin(view, line), "views of the TLS summary point into the line");
+  }
+  Require(tls.bits_used >= 0 && tls.bits_algorithm >= 0, "bits are not negative");
+}
+
+void Fuzz(FuzzedDataProvider& input) {
+  const std::vector<Line> lines = LinesOf(input.ConsumeRemainingBytesAsString());
+  Event reused;
+  for (const Line& bytes : lines) {
+    const std::string_view line = View(bytes);
+    FramedLine frame;
+    Framer::Stamp stamp;
+    MentionsPostfix(line);
+    if (!Framer::SplitHeader(line, frame, stamp)) continue;
+    ParseSuppressed(frame);
+    Event fresh;
+    const LineClass line_class = ParsePostfix(frame, fresh);
+    Require(ParsePostfix(frame, reused) == line_class, "class of the line");
+    if (line_class != LineClass::kEvent) continue;
+    RequireWithin(fresh, line);
+    RequireEqual(EventText(line_class, reused), EventText(line_class, fresh),
+                 "an event that was used before is as new");
+    const SessionTag tag = ParsePostfixTag(frame.program);
+    Require(IsWithin(tag.instance, frame.program) && IsWithin(tag.service, frame.program),
+            "instance and service are of the tag");
+  }
+}
+
+}  // namespace
+}  // namespace mxtally
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  FuzzedDataProvider input(data, size);
+  mxtally::Fuzz(input);
+  return 0;
+}
