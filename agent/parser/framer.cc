@@ -348,7 +348,8 @@ void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
   const absl::TimeZone::TimeInfo last = options_.time_zone.At(absl::CivilSecond(hour + 1) - 1);
   const bool plain = first.kind == absl::TimeZone::TimeInfo::UNIQUE && first.pre == start &&
                      last.kind == absl::TimeZone::TimeInfo::UNIQUE &&
-                     last.pre == start + absl::Seconds(3599);
+                     last.pre == start + absl::Seconds(3599) && CanBeStored(start) &&
+                     CanBeStored(last.pre + absl::Seconds(1));
   if (!plain) return;
   hour_prefix_ = stamp.hour_prefix;
   hour_start_ = absl::ToUnixSeconds(start);

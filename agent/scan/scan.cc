@@ -85,7 +85,10 @@ class LogScan {
   }
 
   void GatherLine(const LogChunk::Line& line, LogChunk& chunk) {
-    if (!line.repeats_stamp) has_time_ = framer_.Resolve(line.stamp, time_);
+    // The second line of a stamp may confirm a jump of the clock, the third says nothing new.
+    const bool says_nothing_new = line.repeats_stamp && repeated_stamp_;
+    repeated_stamp_ = line.repeats_stamp;
+    if (!says_nothing_new) has_time_ = framer_.Resolve(line.stamp, time_);
     if (!has_time_) {
       ++(MentionsPostfix(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
       return;
@@ -128,6 +131,7 @@ class LogScan {
   Assembler assembler_;
   absl::Time newest_time_ = absl::InfinitePast();
   // Of the last line.
+  bool repeated_stamp_ = false;
   bool has_time_ = false;
   absl::Time time_;
 };

@@ -368,6 +368,17 @@ TEST_F(ScanTest, TwoLinesOfAStrayStampAreTwoWhereverAChunkEnds) {
   }
 }
 
+TEST_F(ScanTest, TheSecondLineOfAStampConfirmsItsYear) {
+  const std::string line = "2026-11-02T03:59:59Z mx1 sshd[5]: x\n";
+  options_.sessions = true;
+  ASSERT_EQ(Scan({Write("maillog", "2036-11-10T10:00:00Z mx1 sshd[5]: x\n" + line + line +
+                                       Plain(1, "04:00:00"))}),
+            0);
+  const std::vector<v1::SessionRecord> records = Records();
+  ASSERT_EQ(records.size(), 1);
+  EXPECT_EQ(records[0].key().stamp().seconds(), 1793592000);  // 2026-11-02T04:00:00Z
+}
+
 TEST_F(ScanTest, UnreadableFileIsNamedAndTheRestReported) {
   ASSERT_EQ(Scan({Path("missing"), Write("maillog", Plain(1, "04:00:00")),
                   Write("maillog.2.xz", std::string("\xfd\x37zXZ\0", 6))}),
