@@ -33,10 +33,6 @@ constexpr int kExitUsage = 2;
 // A file that begins this far from the end of the one before is dated anew.
 constexpr absl::Duration kHalfAYear = absl::Hours(24 * 183);
 
-// Stamps of several processes are out of order by seconds; the assembler remembers its
-// ordinals for two hours.
-constexpr absl::Duration kStepBackMax = absl::Hours(1);
-
 // More would wait for each other: sessions are gathered by one at a time.
 constexpr int kThreadsMax = 4;
 
@@ -96,7 +92,7 @@ class LogScan {
     const absl::Time time = time_;
     if (!line.repeats_stamp) {
       Widen(time);
-      if (newest_time_ - time > kStepBackMax) sink_.OnStepBack();
+      if (time < newest_time_) sink_.OnStepBack(newest_time_ - time);
       newest_time_ = std::max(newest_time_, time);
       if (first_line_.Returns(line.text, time)) BeginAgain(time);
     }

@@ -29,7 +29,7 @@ class SeenKeys {
     if (list_.size() > 0) looks_up_ = true;
   }
   // Keys may come again, those of sessions that are open now too: the log's time went
-  // back, or an ordinal was forgotten.
+  // back.
   void LookUp() { looks_up_ = true; }
 
   // Returns whether `key` is new.

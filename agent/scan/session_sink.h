@@ -6,6 +6,7 @@
 #include <ostream>
 #include <string>
 
+#include "absl/time/time.h"
 #include "agent/scan/scan_settings.h"
 #include "agent/scan/seen_keys.h"
 #include "agent/scan/tally.h"
@@ -24,14 +25,16 @@ class SessionSink : public AssemblerObserver {
 
   // The sessions that follow are of another log, or of the same once more.
   void BeginLog() { keys_.BeginLog(); }
-  // The log's time went back by more than clocks and processes do.
-  void OnStepBack() { keys_.LookUp(); }
+  // The log's time is so far behind its newest.
+  void OnStepBack(absl::Duration by) {
+    if (by > (forgot_ordinals_ ? kDisorderMax : kStepBackMax)) keys_.LookUp();
+  }
 
   void OnSession(const Session& session) override;
   // A session whose end was not read, with what is known of it.
   void OnOpen(const Session& session);
   void OnCutSession() override { ++lines_.cut_sessions; }
-  void OnForgottenOrdinal() override { keys_.LookUp(); }
+  void OnForgottenOrdinal() override { forgot_ordinals_ = true; }
   void OnEvictedSession() override { ++lines_.evicted_sessions; }
 
   const DirectionTally& inbound() const { return inbound_; }
@@ -40,6 +43,12 @@ class SessionSink : public AssemblerObserver {
   const LineReport& lines() const { return lines_; }
 
  private:
+  // Within this the assembler, which remembers ordinals for two hours, makes no key twice.
+  static constexpr absl::Duration kStepBackMax = absl::Hours(1);
+  // The same once it had to forget the oldest: lines of several processes are out of order by
+  // seconds.
+  static constexpr absl::Duration kDisorderMax = absl::Minutes(1);
+
   void Print(const Session& session);
 
   const ScanSettings& settings_;
@@ -50,6 +59,7 @@ class SessionSink : public AssemblerObserver {
   v1::SessionRecord record_;
   std::string json_;
   SeenKeys keys_;
+  bool forgot_ordinals_ = false;
 };
 
 }  // namespace mxtally

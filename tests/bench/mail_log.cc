@@ -220,19 +220,21 @@ void MailLog::Noise() {
           {Tag("postfix/anvil", 2000 + Below(3)),
            absl::StrCat("statistics: max connection rate ", 1 + Below(20),
                         "/60s for (smtpd:", AnyPeer().address, ") at ", stamp_.substr(0, 15))});
-    case 1:
+    case 1: {
+      const std::string tag = Tag("postfix/smtp", 3000 + Below(50));
+      const std::string relay =
+          absl::StrCat("mx.example", Below(500), ".org[192.0.2.", Below(255), "]:25");
+      others_.push_back({tag, absl::StrCat("Untrusted TLS connection established to ", relay, ": ",
+                                           kCiphers[Below(4)].words)});
       return others_.push_back(
-          {Tag("postfix/smtp", 3000 + Below(50)),
-           absl::StrCat("Untrusted TLS connection established to mx.example", Below(500),
-                        ".org[192.0.2.", Below(255), "]:25: ", kCiphers[Below(4)].words)});
+          {tag, absl::StrCat(QueueId(), ": to=<someone@example", Below(500), ".org>, relay=", relay,
+                             ", delay=1.", Below(99),
+                             ", delays=0.02/0.01/0.6/0.9, dsn=2.0.0, status=sent (250 2.0.0 Ok: "
+                             "queued as ",
+                             QueueId(), ")")});
+    }
     case 2:
-      return others_.push_back(
-          {Tag("postfix/smtp", 3000 + Below(50)),
-           absl::StrCat(
-               QueueId(), ": to=<someone@example", Below(500),
-               ".org>, relay=mx.example.org[192.0.2.", Below(255), "]:25, delay=1.", Below(99),
-               ", delays=0.02/0.01/0.6/0.9, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as ",
-               QueueId(), ")")});
+      return others_.push_back({"postfix/qmgr[733]", absl::StrCat(QueueId(), ": removed")});
     case 3:
       return others_.push_back(
           {"dovecot", absl::StrCat("imap-login: Login: user=<user", Below(5000),
