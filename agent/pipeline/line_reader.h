@@ -12,12 +12,12 @@
 #include "absl/time/time.h"
 #include "agent/parser/event.h"
 #include "agent/parser/framer.h"
+#include "agent/parser/log_clock.h"
 #include "agent/pipeline/batch_builder.h"
 #include "agent/pipeline/hour_table.h"
 #include "agent/pipeline/log_reader.h"
 #include "agent/session/assembler.h"
 #include "agent/session/first_line.h"
-#include "agent/parser/log_clock.h"
 #include "agent/session/peer_mask.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 
