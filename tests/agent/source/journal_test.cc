@@ -27,7 +27,7 @@ using Events = std::vector<std::string>;
 class JournalTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!JournalFolder::CanWrite()) GTEST_SKIP() << "needs the package systemd-journal-remote";
+    ASSERT_TRUE(JournalFolder::CanWrite()) << "needs the package systemd-journal-remote";
     options_.path = "journal";
     options_.journal.emplace().directory = journal_.dir();
   }
