@@ -40,6 +40,46 @@ struct TlsSummary {
   std::string_view client_digest;
 };
 
+// What a `tls=` field of Postfix 3.11 says of the connection.
+enum class DeliveryTls { kNotLogged, kEstablished, kPlaintext, kFailed, kUnknown };
+
+// Why a connection that this host made was given up.
+enum class DeliveryTrouble {
+  kNone,
+  // Of another kind: the connection may serve other recipients.
+  kOther,
+  kLostConnection,
+  kTimeout,
+  // The server's greeting, or its answer to EHLO, was a refusal.
+  kRefusedToTalk,
+  kHandshakeFailed,
+  // TLS was required; the server did not offer it,
+  kTlsNotOffered,
+  // or refused STARTTLS, or this host has no TLS to offer.
+  kTlsRefused,
+  // The handshake succeeded, the certificate was not what the policy demands.
+  kCertificateRefused,
+};
+
+// What a line says of delivering a message over a connection that this host made.
+struct MailDelivery {
+  // Deliveries over this connection so far, this one included.
+  int connection_uses = 1;
+  // The same for all recipients of one request: time before the queue manager and
+  // in it, as logged, "0.04/0.13", and that of the connection's set-up, "0.2".
+  std::string_view queue_delays;
+  std::string_view setup_delay;
+  // Most that can have passed since the connection was made.  Negative: not known.
+  double connection_age_seconds = -1;
+  // Connection set-up and transmission, as logged.  Negative: not known.
+  double connection_seconds = -1;
+  bool sent = false;
+  DeliveryTls tls = DeliveryTls::kNotLogged;
+  DeliveryTrouble trouble = DeliveryTrouble::kNone;
+  // A socket of this host, not a TCP connection.
+  bool unix_socket = false;
+};
+
 // `rcpt=1/3`: accepted 1, total 3.
 struct CommandCounter {
   std::string_view command;
@@ -82,6 +122,13 @@ enum class EventType {
   kAuthFailed,
   // A limit of the MTA was hit, such as the connection rate.
   kLimit,
+  // A recipient's delivery over a connection ended, well or not: `queue_id`,
+  // `delivery`, `place` with kLostConnection and kTimeout.
+  kDelivery,
+  // Delivery to this server failed and another is tried: the same fields.
+  kServerGivenUp,
+  // A TLSRPT result of a handshake that failed: `reason`.
+  kTlsReport,
   // Something else that belongs to a session and changes nothing but its line
   // count, such as "improper command pipelining".
   kSessionNote,
@@ -98,8 +145,13 @@ struct Event {
   EventType type = EventType::kSessionNote;
   NamedAddress peer;
   bool has_peer = false;
+  // Of a process that makes connections: the line begins a session, or goes on with
+  // one, by rules of its own (agent/session/assembler.h).
+  bool outbound = false;
 
   TlsSummary tls;
+
+  MailDelivery delivery;
 
   // kDisconnect: whether the line ends in "commands=", and the counters.
   bool has_counters = false;

@@ -4,16 +4,19 @@
 #include <cstddef>
 
 #include "agent/parser/fields.h"
+#include "agent/parser/postfix_smtp.h"
 #include "agent/parser/postfix_smtpd.h"
 
 namespace mxtally {
 namespace {
 
-// Clears what the line before left.  The TLS summary is cleared by who fills it.
+// Clears what the line before left.  TLS summary and delivery are cleared by who
+// fills them.
 void Reset(Event& event) {
   event.type = EventType::kSessionNote;
   event.peer = {};
   event.has_peer = false;
+  event.outbound = false;
   event.has_counters = false;
   event.counters.clear();
   event.reason = {};
@@ -78,17 +81,14 @@ LineClass ParseMaster(std::string_view text, Event& event) {
 
 // Programs of Postfix whose lines say nothing about a session of smtpd.
 bool IsOtherProgram(std::string_view name) {
-  static constexpr std::array<std::string_view, 40> kPrograms = {
-      "anvil",     "bounce",          "defer",      "discard",
-      "dnsblog",   "error",           "flush",      "lmtp",
-      "local",     "oqmgr",           "pickup",     "pipe",
-      "postalias", "postconf",        "postdrop",   "postfix-script",
-      "postkick",  "postlog",         "postlogd",   "postmap",
-      "postmulti", "postqueue",       "postscreen", "postsuper",
-      "proxymap",  "proxywrite",      "qmqpd",      "relay",
-      "retry",     "scache",          "sendmail",   "showq",
-      "smtp",      "spawn",           "tlsmgr",     "tlsproxy",
-      "trace",     "trivial-rewrite", "verify",     "virtual"};
+  static constexpr std::array<std::string_view, 38> kPrograms = {
+      "anvil",      "bounce",    "defer",     "discard",        "dnsblog",   "error",
+      "flush",      "local",     "oqmgr",     "pickup",         "pipe",      "postalias",
+      "postconf",   "postdrop",  "postkick",  "postfix-script", "postlog",   "postlogd",
+      "postmap",    "postmulti", "postqueue", "postscreen",     "postsuper", "proxymap",
+      "proxywrite", "qmqpd",     "relay",     "retry",          "scache",    "sendmail",
+      "showq",      "spawn",     "tlsmgr",    "tlsproxy",       "trace",     "trivial-rewrite",
+      "verify",     "virtual"};
   // The first letter tells most of them apart.
   for (const std::string_view program : kPrograms) {
     if (program.front() == name.front() && program == name) return true;
@@ -118,7 +118,10 @@ LineClass ParsePostfix(const FramedLine& line, Event& event) {
     Reset(event);
     return ParseSmtpd(line.text, event);
   }
-  if (Is(name, "smtp")) return LineClass::kIgnored;
+  if (Is(name, "smtp") || Is(name, "lmtp")) {
+    Reset(event);
+    return ParseSmtpClient(line.text, event);
+  }
   if (Is(name, "qmgr") || Is(name, "nqmgr")) return ParseQmgr(line.text, event);
   if (Is(name, "cleanup")) return ParseCleanup(line.text, event);
   if (Is(name, "master")) return ParseMaster(line.text, event);

@@ -4,24 +4,10 @@
 #include <cstddef>
 
 #include "agent/parser/fields.h"
-#include "agent/parser/postfix.h"
+#include "agent/parser/postfix_lines.h"
 
 namespace mxtally {
 namespace {
-
-// A line that begins like a known one is an event, or it is not understood.
-LineClass EventIf(bool fits) { return fits ? LineClass::kEvent : LineClass::kUnrecognized; }
-
-// Makes the event a note, which only says that the session is alive.
-LineClass Note(Event& event, bool fits) {
-  event.type = EventType::kSessionNote;
-  return EventIf(fits);
-}
-
-bool TakePeer(std::string_view& text, Event& event) {
-  event.has_peer = TakeNamedAddress(text, event.peer);
-  return event.has_peer;
-}
 
 // Takes "NAMADDR" at the end of the line.
 bool TakeLastPeer(std::string_view text, Event& event) {
@@ -68,14 +54,6 @@ LineClass ReadAbnormalEnd(std::string_view text, Event& event) {
   return EventIf(Consume(text, " from ") && TakeLastPeer(text, event));
 }
 
-// Takes any of `words` off and returns it; empty when `text` begins otherwise.
-template <size_t... N>
-std::string_view TakeAnyOf(std::string_view& text, const char (&... words)[N]) {
-  std::string_view taken;
-  static_cast<void>(((Consume(text, words) ? (taken = {words, N - 1}, true) : false) || ...));
-  return taken;
-}
-
 // Reads any of the three abnormal ends, or leaves `text` alone.
 bool IsAbnormalEnd(std::string_view text, Event& event, LineClass& result) {
   const std::string_view reason = TakeAnyOf(text, "lost connection", "timeout", "too many errors");
@@ -83,46 +61,6 @@ bool IsAbnormalEnd(std::string_view text, Event& event, LineClass& result) {
   event.reason = reason;
   result = ReadAbnormalEnd(text, event);
   return true;
-}
-
-// Reads what follows "TRUST TLS connection ".
-LineClass ReadTlsSummary(std::string_view trust, std::string_view text, Event& event) {
-  event.type = EventType::kTlsEstablished;
-  event.tls = {};
-  event.tls.reused = Consume(text, "reused from ");
-  if (!event.tls.reused && !Consume(text, "established from ")) return LineClass::kUnrecognized;
-  event.has_peer = true;
-  if (!ParseTlsSummary(text, event.peer, event.tls)) return LineClass::kUnrecognized;
-  if (Is(trust, "Anonymous") || Is(trust, "Untrusted") || Is(trust, "Trusted") ||
-      Is(trust, "Verified")) {
-    event.tls.trust = trust;
-  }
-  return LineClass::kEvent;
-}
-
-// The words for the reason in an error of OpenSSL's stack,
-//   [THREAD:]error:CODE:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA:
-// and the number of the alert that the peer sent, which the data may name.
-void ReadLibraryProblem(std::string_view text, Event& event) {
-  event.type = EventType::kTlsLibraryProblem;
-  event.reason = text;
-  const size_t start = text.find("error:");
-  if (start == std::string_view::npos) return;
-  std::string_view rest = text.substr(start);
-  for (int field = 0; field < 4; ++field) {
-    TakeUntil(rest, ':');
-    if (!Consume(rest, ":")) return;
-  }
-  event.reason = TakeUntil(rest, ':');
-  for (int field = 0; field < 3; ++field) {
-    if (!Consume(rest, ":")) return;
-    if (field < 2) TakeUntil(rest, ':');
-  }
-  int alert = 0;
-  // Alerts are a byte.
-  if (Consume(rest, "SSL alert number ") && TakeNumber(rest, alert) && alert <= 255) {
-    event.alert = alert;
-  }
 }
 
 // Reads "client=NAMADDR, sasl_method=PLAIN, sasl_username=...", of which the
@@ -248,48 +186,6 @@ LineClass ReadSniNote(std::string_view text, Event& event) {
   return Note(event, Consume(text, " from ") && TakePeer(text, event));
 }
 
-// Lines that are known to say nothing about a session: smtpd's own chatter, what
-// TLS log levels above 1 add, and the output of "smtpd -v".
-bool IsChatter(std::string_view text) {
-  static constexpr std::string_view kStarts[] = {
-      "error: ", "table ", "initializing the server-side TLS engine",
-      "using backwards-compatible default setting", "using default ", "SASL authentication ",
-      // TLS log levels above 1.
-      "SSL_accept:", "SSL3 alert ", "subject=", "issuer=", "read from ", "write to ",
-      "certificate verification failed for ", "CA certificate verification failed for ",
-      "client certificate verification failed for ", "verify ",
-      "depth=", "fingerprint=", "looking up session ", "save session ", "remove session ",
-      "Reusing old session", "server certificate verification failed for ",
-      // smtpd -v: the dialogue, and lines without a function's name.
-      "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
-      "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
-      "report ", "been_here", "trying "};
-  for (const std::string_view start : kStarts) {
-    if (text.starts_with(start)) return true;
-  }
-  // "smtpd_check_addr: addr=...", "private/anvil socket: wanted attribute: ...",
-  // "name[192.0.2.1]: TLS cipher list ...", or a line of a hex dump.
-  const size_t first = std::min(text.find(' '), text.size());
-  const std::string_view word = text.substr(0, first);
-  if (word.ends_with(":")) return true;
-  if (word.size() == 4 && word.find_first_not_of("0123456789abcdef") == std::string_view::npos) {
-    return true;
-  }
-  const size_t second = std::min(text.find(' ', first + 1), text.size());
-  return text.substr(0, second).ends_with(":");
-}
-
-// "Anonymous TLS connection ...", and Postfix 2.2 to 2.4 without the first word.
-bool TakeTlsConnection(std::string_view& text, std::string_view& trust) {
-  trust = {};
-  if (Consume(text, "TLS connection ")) return true;
-  std::string_view rest = text;
-  trust = TakeUntil(rest, ' ');
-  if (!Consume(rest, " ") || !Consume(rest, "TLS connection ")) return false;
-  text = rest;
-  return true;
-}
-
 // Lines that begin with a fixed word.  False when the line has none of these.
 bool ReadSessionLine(std::string_view text, Event& event, LineClass& result) {
   switch (text.front()) {
@@ -358,20 +254,6 @@ bool ReadSessionLine(std::string_view text, Event& event, LineClass& result) {
   }
 }
 
-// rsyslog's "message repeated 3 times: [ TEXT]" stands for identical lines of
-// one process.  Read as one of them: how often a session was told the same
-// thing decides nothing but its numbers of rejects and failures.
-void TakeOffRepetition(std::string_view& text) {
-  std::string_view rest = text;
-  int times = 0;
-  if (!Consume(rest, "message repeated ") || !TakeNumber(rest, times) ||
-      !Consume(rest, " times: [ ")) {
-    return;
-  }
-  if (rest.ends_with("]")) rest.remove_suffix(1);
-  text = rest;
-}
-
 }  // namespace
 
 LineClass ParseSmtpd(std::string_view text, Event& event) {
@@ -381,7 +263,9 @@ LineClass ParseSmtpd(std::string_view text, Event& event) {
   if (ReadSessionLine(text, event, result)) return result;
   if (TakeQueueId(text, event.queue_id)) return ReadTransaction(text, event);
   std::string_view trust;
-  if (TakeTlsConnection(text, trust)) return ReadTlsSummary(trust, text, event);
+  if (TakeTlsConnection(text, trust)) {
+    return ReadTlsSummary(trust, text, "established from ", "reused from ", event);
+  }
   return IsChatter(text) ? LineClass::kIgnored : LineClass::kUnrecognized;
 }
 

@@ -39,8 +39,11 @@ bool StartsSession(EventType type) {
     case EventType::kReject:
     case EventType::kAuthFailed:
     case EventType::kLimit:
+    case EventType::kDelivery:
+    case EventType::kServerGivenUp:
       return true;
     case EventType::kTlsLibraryProblem:
+    case EventType::kTlsReport:
     case EventType::kSessionNote:
     case EventType::kQueueIdActive:
     case EventType::kQueueIdCanceled:
@@ -52,6 +55,19 @@ bool StartsSession(EventType type) {
   return false;
 }
 
+// Whether the line can be of a connection that was used before and is not known.
+bool MayGoOnWithConnection(const Event& event) {
+  if (event.type != EventType::kServerGivenUp || !event.has_peer) return false;
+  switch (event.delivery.trouble) {
+    case DeliveryTrouble::kOther:
+    case DeliveryTrouble::kLostConnection:
+    case DeliveryTrouble::kTimeout:
+      return event.place != "CONNECT" && !event.place.ends_with("LO");
+    default:
+      return false;
+  }
+}
+
 const PeerClassifier& NothingExcluded() {
   static const PeerClassifier* const classifier = new PeerClassifier;
   return *classifier;
@@ -59,14 +75,18 @@ const PeerClassifier& NothingExcluded() {
 
 }  // namespace
 
-// Sessions are nodes of four lists; a node moves between them and never in
+// Sessions are nodes of five lists; a node moves between them and never in
 // memory.  Every list is in the order in which its sessions came to its end, so
 // that only its head is looked at as log time moves on.
 //
 //   live        least recently used first; their process serves them
 //   tombstones  only swallow late lines; their process is not free either
 //   held        ended, but waiting for queue ids; their process is free again
+//   resting     outbound, with an outcome; their process may go on with them
 //   spare       memory for the next sessions
+//
+// Resting sessions are chained, too, by server: a delivery finds the connection it was
+// made over.
 struct Assembler::Impl {
   using List = SessionList;
   using Handle = List::iterator;
@@ -98,8 +118,21 @@ struct Assembler::Impl {
   std::optional<Handle> Find(const Process& process, absl::Time time);
   // `process` wrote the line; null if it is not known.
   std::optional<Handle> Start(const FramedLine& line, EventType type, Process* process);
+  // Takes a node for a session; a cut one is a tombstone.
+  Handle Begin(const FramedLine& line, bool cut, bool uncertain, Process* process);
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
+
+  void AddOutboundLine(const FramedLine& line, const Event& event);
+  void TakeOutboundLine(Handle session, absl::Time time, const Event& event);
+  bool CoversOutbound(absl::Time time, const Event& event) const;
+  // The connection that the line goes on with, if any.
+  std::optional<Handle> FindConnection(const FramedLine& line, const Event& event);
+  // The process goes on with another session.
+  void Leave(Handle session);
+  void FinishResting(Handle session);
+  void AddConnection(Handle session);
+  void RemoveConnection(Handle session);
 
   void AddQueueId(Handle session, std::string_view id);
   void ResolveQueueId(const FramedLine& line, std::string_view id, bool confirmed);
@@ -123,9 +156,11 @@ struct Assembler::Impl {
   AssemblerObserver& observer;
   std::string own_host;  // `options.host` as in keys; empty: each line's.
 
-  List live, tombstones, held, spare;
+  List live, tombstones, held, resting, spare;
   // Queue ids open in sessions that are live or held.
   NameMap<Handle> by_queue_id;
+  // By host and server: the resting session that was used last.
+  absl::flat_hash_map<uint64_t, Handle> connections;
   LogClock clock;
   ProcessTable processes;
   // Stamp of the first line since the newest gap.
@@ -181,6 +216,9 @@ void Assembler::Impl::MoveTo(absl::Time stamp) {
   while (!held.empty() && time - held.front().last_time() > options.confirmation_max) {
     Emit(held, held.begin());
   }
+  while (!resting.empty() && time - resting.front().last_time() > options.rest_max) {
+    FinishResting(resting.begin());
+  }
   while (!tombstones.empty() && time - tombstones.front().last_time() > options.idle_max) {
     DropTombstone(tombstones.begin());
   }
@@ -222,6 +260,11 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const Process& process,
                                                              absl::Time time) {
   const Handle session = *process.session;
+  if (session->resting()) {
+    if (time - session->last_time() <= options.rest_max) return session;
+    FinishResting(session);
+    return std::nullopt;
+  }
   if (time - session->last_time() <= options.idle_max) return session;
   if (!session->tombstone()) {
     GiveUp(session, v1::END_REASON_IDLE, session->last_time() + options.idle_max);
@@ -241,6 +284,11 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
     observer.OnCutSession();
     if (type == EventType::kDisconnect) return std::nullopt;
   }
+  return Begin(line, cut, line.time == reading_start, process);
+}
+
+Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, bool cut, bool uncertain,
+                                               Process* process) {
   MakeRoom(line.time);
   if (spare.empty()) spare.emplace_back();
   const Handle session = spare.begin();
@@ -256,7 +304,7 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
     ordinal = processes.NextOrdinal(*process, line.time, clock.now(), forgotten);
     for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
   }
-  session->Begin(KeyHost(line.host), process->tag, line.time, ordinal, line.time == reading_start);
+  session->Begin(KeyHost(line.host), process->tag, line.time, ordinal, uncertain);
   if (cut) session->BecomeTombstone(line.time);
   return session;
 }
@@ -275,6 +323,156 @@ void Assembler::Impl::SwallowLine(Handle tombstone, absl::Time time, EventType t
 // session that any reading would see.
 bool Assembler::Impl::Covers(absl::Time time) const {
   return time - *reading_start >= 2 * options.idle_max;
+}
+
+void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event) {
+  // The delivery that follows tells which connection it is.
+  if (event.type == EventType::kTlsEstablished && event.tls.reused) return;
+  Process* process = FindProcess(line);
+  std::optional<Handle> session;
+  if (process != nullptr && process->session.has_value()) {
+    session = Find(*process, line.time);
+    process = nullptr;  // With its session it may be gone.
+  }
+  if (session.has_value() && (*session)->Continues(event)) {
+    TakeOutboundLine(*session, line.time, event);
+    return;
+  }
+  const bool reuses = event.type == EventType::kDelivery && event.delivery.connection_uses > 1;
+  if (reuses || MayGoOnWithConnection(event)) {
+    const bool own = session.has_value() && (*session)->GoesOnWith(event);
+    if (const auto connection = own ? session : FindConnection(line, event)) {
+      if (session != connection) {
+        if (session.has_value()) Leave(*session);
+        if ((*connection)->process != nullptr) Leave(*connection);
+        Process& user = FindOrAddProcess(line);
+        user.session = *connection;
+        (*connection)->process = &user;
+      }
+      TakeOutboundLine(*connection, line.time, event);
+      return;
+    }
+  }
+  if (!StartsSession(event.type)) return;
+
+  // All lines since the process's last session were read.
+  const bool knows_process = session.has_value() && (*session)->last_time() >= *reading_start;
+  const bool cut = reuses || !(knows_process || CoversOutbound(line.time, event));
+  // Of a cut session nobody knows whether it has an ordinal of this stamp.
+  const bool uncertain =
+      line.time == reading_start ||
+      (session.has_value() && (*session)->uncertain() && (*session)->stamp() == line.time);
+  if (session.has_value()) Leave(*session);
+  if (cut) observer.OnCutSession();
+  session = Begin(line, cut, uncertain, process);
+  if (cut) {
+    (*session)->set_uncertain();
+    (*session)->TakeServer(event);
+  } else {
+    (*session)->BeginOutbound(ServiceOf(*(*session)->process));
+  }
+  TakeOutboundLine(*session, line.time, event);
+}
+
+void Assembler::Impl::TakeOutboundLine(Handle session, absl::Time time, const Event& event) {
+  if (session->tombstone()) {
+    session->Follow(event);
+    session->set_last_time(time);
+    tombstones.splice(tombstones.end(), tombstones, session);
+    return;
+  }
+  List& list = session->resting() ? resting : live;
+  RemoveConnection(session);
+  session->Take(time, event);
+  if (event.type == EventType::kProcessDying) {
+    End(session, v1::END_REASON_ABORTED);
+    return;
+  }
+  List& next = session->resting() ? resting : live;
+  next.splice(next.end(), list, session);
+  AddConnection(session);
+}
+
+// A line that tells of a handshake is always the first.
+bool Assembler::Impl::CoversOutbound(absl::Time time, const Event& event) const {
+  if (event.type != EventType::kDelivery && event.type != EventType::kServerGivenUp) return true;
+  const double age_seconds = event.delivery.connection_age_seconds;
+  if (age_seconds >= 0 && time - *reading_start >= absl::Seconds(age_seconds)) return true;
+  return Covers(time);
+}
+
+namespace {
+
+uint64_t ServerHash(std::string_view host, std::string_view address, std::string_view name) {
+  const NameHash hash;
+  // Sockets of this host have a name only.
+  return MixHash(hash(host), hash(address.empty() ? name : address));
+}
+
+}  // namespace
+
+std::optional<Assembler::Impl::Handle> Assembler::Impl::FindConnection(const FramedLine& line,
+                                                                       const Event& event) {
+  // Connections that are used again were used just before.
+  constexpr int kLooksMax = 256;
+  const std::string_view host = KeyHost(line.host);
+  const auto newest = connections.find(ServerHash(host, event.peer.address, event.peer.name));
+  if (newest == connections.end()) return std::nullopt;
+  std::optional<Handle> next = newest->second;
+  for (int i = 0; next.has_value() && i < kLooksMax; ++i, next = (*next)->older) {
+    const Handle session = *next;
+    if (session->host() != host || line.time - session->last_time() > options.rest_max) continue;
+    if (session->GoesOnWith(event)) return session;
+  }
+  return std::nullopt;
+}
+
+void Assembler::Impl::AddConnection(Handle session) {
+  if (!session->resting() || session->connection_uses() == 0) return;
+  const Session::Peer& server = session->session().peer;
+  const auto [entry, added] =
+      connections.try_emplace(ServerHash(session->host(), server.address, server.name), session);
+  session->connection = true;
+  if (added) return;
+  session->older = entry->second;
+  entry->second->newer = session;
+  entry->second = session;
+}
+
+void Assembler::Impl::RemoveConnection(Handle session) {
+  if (!std::exchange(session->connection, false)) return;
+  const auto older = std::exchange(session->older, std::nullopt);
+  const auto newer = std::exchange(session->newer, std::nullopt);
+  if (older.has_value()) (*older)->newer = newer;
+  if (newer.has_value()) {
+    (*newer)->older = older;
+    return;
+  }
+  const Session::Peer& server = session->session().peer;
+  const auto entry = connections.find(ServerHash(session->host(), server.address, server.name));
+  if (older.has_value()) {
+    entry->second = *older;
+  } else {
+    connections.erase(entry);
+  }
+}
+
+void Assembler::Impl::Leave(Handle session) {
+  if (session->tombstone()) {
+    DropTombstone(session);
+  } else if (session->resting()) {
+    processes.Free(*std::exchange(session->process, nullptr));
+  } else {
+    End(session, v1::END_REASON_SUPERSEDED);
+  }
+}
+
+// The log tells no end.
+void Assembler::Impl::FinishResting(Handle session) {
+  RemoveConnection(session);
+  if (session->process != nullptr) processes.Free(*std::exchange(session->process, nullptr));
+  session->End(v1::END_REASON_UNSPECIFIED, Service());
+  Emit(resting, session);
 }
 
 void Assembler::Impl::AddQueueId(Handle session, std::string_view id) {
@@ -396,7 +594,7 @@ void Assembler::Impl::Recycle(List& list, Handle session) {
 // be confirmed, then the least recently used.
 void Assembler::Impl::MakeRoom(absl::Time time) {
   auto full = [this] {
-    return static_cast<int64_t>(live.size() + tombstones.size() + held.size()) >=
+    return static_cast<int64_t>(live.size() + tombstones.size() + held.size() + resting.size()) >=
            options.open_sessions_max;
   };
   while (full() && GiveUpOne(time)) {
@@ -408,6 +606,8 @@ bool Assembler::Impl::GiveUpOne(absl::Time time) {
     DropTombstone(tombstones.begin());
   } else if (!held.empty()) {
     Emit(held, held.begin());
+  } else if (!resting.empty()) {
+    FinishResting(resting.begin());
   } else if (!live.empty()) {
     GiveUp(live.begin(), v1::END_REASON_EVICTED, time);
   } else {
@@ -423,14 +623,18 @@ Assembler::~Assembler() = default;
 
 void Assembler::Restore(const agent::v1::AssemblerState& state) {
   for (const agent::v1::OpenSession& saved : state.open_sessions()) {
-    Impl::List& list = saved.tombstone() ? impl_->tombstones
-                       : saved.ended()   ? impl_->held
-                                         : impl_->live;
-    const Impl::Handle session = list.emplace(list.end());
+    Impl::List one;
+    const Impl::Handle session = one.emplace(one.end());
     session->Restore(saved);
-    if (!session->ended()) {
-      Process& process =
-          impl_->processes.FindOrAdd({impl_->NameHost(session->host()), session->tag()});
+    Impl::List& list = session->tombstone() ? impl_->tombstones
+                       : session->ended()   ? impl_->held
+                       : session->resting() ? impl_->resting
+                                            : impl_->live;
+    list.splice(list.end(), one);
+    impl_->AddConnection(session);
+    const std::string& tag = session->resting() ? saved.process_tag() : session->tag();
+    if (!session->ended() && !tag.empty()) {
+      Process& process = impl_->processes.FindOrAdd({impl_->NameHost(session->host()), tag});
       process.session = session;
       session->process = &process;
     }
@@ -448,8 +652,14 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
 
 void Assembler::Save(agent::v1::AssemblerState& state) const {
   state.clear_open_sessions();
-  for (const Impl::List* list : {&impl_->live, &impl_->held, &impl_->tombstones}) {
-    for (const OpenSession& session : *list) session.Save(*state.add_open_sessions());
+  for (const Impl::List* list : {&impl_->live, &impl_->held, &impl_->resting, &impl_->tombstones}) {
+    for (const ProcessSession& session : *list) {
+      agent::v1::OpenSession& saved = *state.add_open_sessions();
+      session.Save(saved);
+      if (session.resting() && session.process != nullptr) {
+        saved.set_process_tag(session.process->tag);
+      }
+    }
   }
   impl_->processes.Save(*state.mutable_ordinals());
   state.clear_reading_start();
@@ -477,7 +687,11 @@ void Assembler::Add(const FramedLine& line, const Event& event) {
       impl_->AbortInstance(line);
       break;
     default:
-      impl_->AddOwnLine(line, event);
+      if (event.outbound) {
+        impl_->AddOutboundLine(line, event);
+      } else {
+        impl_->AddOwnLine(line, event);
+      }
       break;
   }
 }
@@ -493,6 +707,7 @@ void Assembler::OnLogBeginsAgain(absl::Time stamp) {
 
 void Assembler::FinishHeld() {
   while (!impl_->held.empty()) impl_->Emit(impl_->held, impl_->held.begin());
+  while (!impl_->resting.empty()) impl_->FinishResting(impl_->resting.begin());
 }
 
 void Assembler::VisitOpen(const std::function<void(const Session&)>& visit) const {
@@ -500,7 +715,7 @@ void Assembler::VisitOpen(const std::function<void(const Session&)>& visit) cons
 }
 
 int64_t Assembler::remembered() const {
-  return static_cast<int64_t>(impl_->live.size() + impl_->held.size() + impl_->tombstones.size());
+  return open_sessions() + static_cast<int64_t>(impl_->tombstones.size());
 }
 
 int64_t Assembler::ordinals() const { return impl_->processes.size(); }
@@ -522,12 +737,12 @@ void Assembler::GiveUpAll() {
 }
 
 int64_t Assembler::open_sessions() const {
-  return static_cast<int64_t>(impl_->live.size() + impl_->held.size());
+  return static_cast<int64_t>(impl_->live.size() + impl_->held.size() + impl_->resting.size());
 }
 
 std::optional<absl::Time> Assembler::oldest_open() const {
   std::optional<absl::Time> oldest;
-  for (const Impl::List* list : {&impl_->live, &impl_->held}) {
+  for (const Impl::List* list : {&impl_->live, &impl_->held, &impl_->resting}) {
     for (const OpenSession& session : *list) {
       const absl::Time stamp = session.stamp();
       oldest = oldest.has_value() ? std::min(*oldest, stamp) : stamp;

@@ -4,6 +4,21 @@
 // Postfix smtpd a session starts with "connect from", or, where that line is
 // missing, with the first line of a process that has no session open.
 //
+// Sessions that this host opened have lines for what happened, none for where they
+// begin and end.  For Postfix smtp and lmtp a session starts with
+//
+//   - a TLS connection "established to" a server, or a failed handshake;
+//   - a delivery, or a server given up, that does not go on with the session of its
+//     process: it names another server or another request (queue id and delays), or
+//     the session's handshake failed or its connection was lost.
+//
+// A delivery with "conn_use=" goes on with a connection that had one use less, of
+// whichever process, and never starts a session; neither does a "reused" TLS connection.
+// Where a line may have been written before the reading that started the session, it is a
+// cut one: the delays say how old a connection can be.  A session without an outcome
+// ends like any other; one that has an outcome rests, because nothing says that
+// the next delivery will be over another connection.
+//
 // Everything runs on log time: the same lines from the same state make the
 // same records.  One thread only.
 
@@ -49,6 +64,10 @@ struct AssemblerOptions {
   // A session whose queue ids must be confirmed by another process is held
   // this long after its end.
   absl::Duration confirmation_max = absl::Minutes(5);
+
+  // A session that this host opened ends so long after the last outcome of a delivery.
+  // Postfix uses a connection for five minutes at most (smtp_connection_reuse_time_limit).
+  absl::Duration rest_max = absl::Minutes(5);
 
   // Queue ids waiting for confirmation, of all sessions together.  Beyond it
   // messages that only a queue id tells of are not counted.
@@ -100,7 +119,7 @@ class Assembler {
   // the same keys.
   void OnLogBeginsAgain(absl::Time stamp);
 
-  // Hands on the sessions that ended and still wait for confirmation.  For a
+  // Hands on the sessions that ended and still wait for confirmation, and those that rest.  For a
   // report on what was read; a reading that goes on must not.
   void FinishHeld();
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "agent/parser/fields.h"
 #include "agent/parser/postfix.h"
 #include "agent/parser/tls_names.h"
@@ -26,6 +27,7 @@ constexpr size_t kProtocolMax = 16;
 constexpr size_t kCipherMax = 80;
 constexpr size_t kAlgorithmMax = 64;
 constexpr size_t kFailureReasonMax = 128;
+constexpr size_t kDelaysMax = 32;
 
 // A clock that goes back further within a session was wrong when it began, or is now.
 constexpr absl::Duration kClockStepMax = absl::Hours(24);
@@ -152,6 +154,18 @@ void OpenSession::Take(absl::Time time, const Event& event) {
     case EventType::kLimit:
       ++session_.limit_warnings;
       break;
+    case EventType::kDelivery:
+      TakeDelivery(time, event);
+      break;
+    case EventType::kServerGivenUp:
+      Follow(event);
+      TakeTrouble(event);
+      break;
+    case EventType::kTlsReport:
+      if (session_.tls.failure_reason.empty()) {
+        SetText(event.reason, kFailureReasonMax, session_.tls.failure_reason);
+      }
+      break;
     case EventType::kConnect:
     case EventType::kSessionNote:
     case EventType::kProcessDying:
@@ -168,6 +182,8 @@ void OpenSession::Take(absl::Time time, const Event& event) {
 // serves where there is nothing better.
 void OpenSession::TakePeer(const Event& event) {
   if (event.type == EventType::kQueueIdAssigned && !session_.peer.address.empty()) return;
+  // Has no port.
+  if (event.type == EventType::kServerGivenUp && !session_.peer.address.empty()) return;
   Session::Peer& peer = session_.peer;
   // Most lines repeat it.
   if (event.peer.address == peer.address && event.peer.name == peer.name &&
@@ -271,12 +287,159 @@ void OpenSession::TakeCounters(const Event& event) {
   }
 }
 
+void OpenSession::BeginOutbound(const Service& service) {
+  session_.direction = v1::DIRECTION_OUTBOUND;
+  session_.service = service.name;
+}
+
+bool OpenSession::IsPeer(const NamedAddress& peer) const {
+  const Session::Peer& own = session_.peer;
+  if (own.address != peer.address) return false;
+  if (own.address.empty()) return absl::EqualsIgnoreCase(own.name, std::string(peer.name));
+  return own.port == peer.port || own.port == 0 || peer.port == 0;
+}
+
+// Recipients of one request go over one connection; their lines have these delays
+// in common, which another request for the same message to the same server has not.
+bool OpenSession::IsSameDelivery(const Event& event) const {
+  const std::string_view queue_delays = event.delivery.queue_delays;
+  std::string_view delays = delivery_delays_;
+  return delivery_queue_id_ == event.queue_id && delays.size() > queue_delays.size() &&
+         delays.starts_with(queue_delays) && delays[queue_delays.size()] == '/' &&
+         delays.substr(queue_delays.size() + 1) == event.delivery.setup_delay;
+}
+
+bool OpenSession::Continues(const Event& event) const {
+  if (Has(kClosed)) return false;
+  switch (event.type) {
+    case EventType::kDelivery: {
+      if (!IsPeer(event.peer)) return false;
+      if (connection_uses_ == event.delivery.connection_uses) return IsSameDelivery(event);
+      if (connection_uses_ != 0 || event.delivery.connection_uses != 1) return false;
+      // The first over this connection.  After a failed handshake there is none, but
+      // a second connection to the same server, without TLS.
+      return !(Has(kTlsFailed) && event.delivery.sent) &&
+             (delivery_queue_id_.empty() || delivery_queue_id_ == event.queue_id);
+    }
+    case EventType::kServerGivenUp:
+      return (!event.has_peer || IsPeer(event.peer)) &&
+             (delivery_queue_id_.empty() || delivery_queue_id_ == event.queue_id);
+    case EventType::kTlsLibraryProblem:
+    case EventType::kTlsReport:
+    case EventType::kProcessDying:
+      return !Has(kOutcome);
+    default:
+      return false;
+  }
+}
+
+bool OpenSession::GoesOnWith(const Event& event) const {
+  if (connection_uses() == 0 || !IsPeer(event.peer)) return false;
+  return event.type == EventType::kServerGivenUp ||
+         connection_uses_ + 1 == event.delivery.connection_uses;
+}
+
+void OpenSession::TakeServer(const Event& event) {
+  session_.direction = v1::DIRECTION_OUTBOUND;
+  if (event.has_peer) TakePeer(event);
+}
+
+void OpenSession::Follow(const Event& event) {
+  if (event.queue_id.empty() || IsSameDelivery(event)) return;
+  if (event.type != EventType::kDelivery && delivery_queue_id_ == event.queue_id) return;
+  SetText(event.queue_id, kQueueIdMax, delivery_queue_id_);
+  delivery_delays_.clear();
+  if (event.type != EventType::kDelivery) return;
+  delivery_delays_.append(event.delivery.queue_delays.substr(0, kDelaysMax)).append("/");
+  delivery_delays_.append(event.delivery.setup_delay.substr(0, kDelaysMax));
+  connection_uses_ = event.delivery.connection_uses;
+}
+
+void OpenSession::TakeDelivery(absl::Time time, const Event& event) {
+  const MailDelivery& delivery = event.delivery;
+  if (connection_uses_ == 0 && delivery.connection_uses == 1 && delivery.connection_seconds >= 0) {
+    session_.estimated_start_time =
+        std::min(session_.key.stamp, time - absl::Seconds(delivery.connection_seconds));
+  }
+  if (!IsSameDelivery(event)) facts_ &= ~uint32_t{kMessageCounted};
+  Follow(event);
+  std::vector<std::string>& ids = session_.queue_ids;
+  if (ids.size() < kQueueIdsInRecordMax &&
+      std::find(ids.begin(), ids.end(), delivery_queue_id_) == ids.end()) {
+    ids.push_back(delivery_queue_id_);
+  }
+  if (delivery.sent && !Has(kMessageCounted)) {
+    ++session_.messages;
+    facts_ |= kMessageCounted;
+  }
+  if (delivery.unix_socket) facts_ |= kUnixSocket;
+  switch (delivery.tls) {
+    case DeliveryTls::kNotLogged:
+      break;
+    case DeliveryTls::kEstablished:
+      facts_ |= kFieldEstablished;
+      break;
+    case DeliveryTls::kFailed:
+      facts_ |= kFieldFailed;
+      break;
+    case DeliveryTls::kPlaintext:
+      facts_ |= kFieldPlaintext;
+      break;
+    case DeliveryTls::kUnknown:
+      facts_ |= kFieldUnknown;
+      break;
+  }
+  TakeTrouble(event);
+}
+
+void OpenSession::TakeTrouble(const Event& event) {
+  facts_ |= kOutcome;
+  switch (event.delivery.trouble) {
+    case DeliveryTrouble::kNone:
+    case DeliveryTrouble::kOther:
+      return;
+    case DeliveryTrouble::kLostConnection:
+    case DeliveryTrouble::kTimeout:
+      session_.end_reason = event.delivery.trouble == DeliveryTrouble::kTimeout
+                                ? v1::END_REASON_TIMEOUT
+                                : v1::END_REASON_LOST_CONNECTION;
+      SetText(event.place, kPlaceMax, session_.end_place);
+      break;
+    case DeliveryTrouble::kHandshakeFailed:
+      facts_ |= kTlsFailed;
+      break;
+    case DeliveryTrouble::kTlsRefused:
+      facts_ |= kTlsRefused;
+      break;
+    case DeliveryTrouble::kCertificateRefused:
+      facts_ |= kTlsEstablished;
+      break;
+    case DeliveryTrouble::kRefusedToTalk:
+    case DeliveryTrouble::kTlsNotOffered:
+      break;
+  }
+  // Lines of further recipients follow those of a recipient.
+  if (event.type == EventType::kServerGivenUp) facts_ |= kClosed;
+}
+
 void OpenSession::End(v1::EndReason reason, const Service& service) {
   ended_ = true;
-  session_.direction = v1::DIRECTION_INBOUND;
-  session_.service = service.name;
-  DecideTls(service.wrapper_mode);
-  if (reason != v1::END_REASON_DISCONNECT || session_.end_reason == v1::END_REASON_UNSPECIFIED) {
+  if (outbound()) {
+    DecideTlsOutbound();
+  } else {
+    session_.direction = v1::DIRECTION_INBOUND;
+    session_.service = service.name;
+    DecideTls(service.wrapper_mode);
+  }
+  if (session_.tls.state != v1::TLS_STATE_FAILED) {
+    // Problems of the library after the handshake, say.
+    session_.tls.failure = v1::TLS_FAILURE_UNSPECIFIED;
+    session_.tls.alert.reset();
+    session_.tls.failure_reason.clear();
+  }
+  const bool ends_by_itself =
+      reason == v1::END_REASON_DISCONNECT || reason == v1::END_REASON_UNSPECIFIED;
+  if (!ends_by_itself || session_.end_reason == v1::END_REASON_UNSPECIFIED) {
     session_.end_reason = reason;
   }
   if (session_.rank.lines_used > 1 && session_.key.stamp - last_time_ <= kClockStepMax) {
@@ -285,7 +448,6 @@ void OpenSession::End(v1::EndReason reason, const Service& service) {
 }
 
 void OpenSession::DecideTls(bool wrapper_mode) {
-  Session::Tls& tls = session_.tls;
   if (Has(kTlsEstablished)) {
     SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
   } else if (Has(kStarttlsAccepted)) {
@@ -294,7 +456,7 @@ void OpenSession::DecideTls(bool wrapper_mode) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
   } else if (Has(kStarttlsFailed)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_STARTTLS_COUNTER);
-    tls.failure = Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd();
+    session_.tls.failure = Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd();
   } else if (Has(kTlsSetup)) {
     DecideTlsBySetupLine();
   } else if (wrapper_mode) {
@@ -306,11 +468,28 @@ void OpenSession::DecideTls(bool wrapper_mode) {
   } else {
     SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
   }
-  if (tls.state != v1::TLS_STATE_FAILED) {
-    // Problems of the library after the handshake, say.
-    tls.failure = v1::TLS_FAILURE_UNSPECIFIED;
-    tls.alert.reset();
-    tls.failure_reason.clear();
+}
+
+// A line of a handshake says more than a delivery's "tls=", which says more than
+// that there is no such line.
+void OpenSession::DecideTlsOutbound() {
+  if (Has(kTlsEstablished)) {
+    SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
+  } else if (Has(kTlsFailed)) {
+    SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
+  } else if (Has(kTlsRefused)) {
+    SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
+    session_.tls.failure = v1::TLS_FAILURE_REFUSED;
+  } else if (Has(kFieldEstablished)) {
+    SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_DELIVERY_FIELD);
+  } else if (Has(kFieldFailed)) {
+    SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_DELIVERY_FIELD);
+  } else if (Has(kFieldPlaintext)) {
+    SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_DELIVERY_FIELD);
+  } else if (Has(kOutcome) && !Has(kFieldUnknown)) {
+    SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_NO_TLS_LINE);
+  } else {
+    SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
   }
 }
 
@@ -383,7 +562,7 @@ bool OpenSession::AwaitsQueueIds() const {
 }
 
 const Session& OpenSession::Finish(const PeerClassifier& peers) {
-  session_.messages = Messages();
+  if (!outbound()) session_.messages = Messages();
   Session::Rank& rank = session_.rank;
   rank.parser_version = kParserVersion;
   if (Has(kUncertain)) {
@@ -392,7 +571,9 @@ const Session& OpenSession::Finish(const PeerClassifier& peers) {
     // A reading that missed the confirmations knows less.
     rank.lines_used += static_cast<uint32_t>(confirmed_queue_ids_.size());
   }
-  session_.peer_class = peers.Classify(session_.peer.address, session_.peer.name);
+  session_.peer_class = Has(kUnixSocket)
+                            ? v1::PEER_CLASS_LOOPBACK
+                            : peers.Classify(session_.peer.address, session_.peer.name);
   session_.exclusion_list_hash = peers.list_hash();
   return session_;
 }
@@ -406,9 +587,14 @@ int32_t OpenSession::Messages() const {
 }
 
 void OpenSession::BecomeTombstone(absl::Time last_time) {
-  Session::Key key = std::move(session_.key);
-  Clear();
-  session_.key = std::move(key);
+  if (outbound()) {
+    facts_ &= kUncertain;
+  } else {
+    Session::Key key = std::move(session_.key);
+    Clear();
+    session_.key = std::move(key);
+  }
+  ended_ = false;
   tombstone_ = true;
   last_time_ = last_time;
 }
@@ -423,6 +609,9 @@ void OpenSession::Clear() {
   ended_ = false;
   open_queue_ids_.clear();
   confirmed_queue_ids_.clear();
+  connection_uses_ = 0;
+  delivery_queue_id_.clear();
+  delivery_delays_.clear();
 }
 
 void OpenSession::Save(agent::v1::OpenSession& saved) const {
@@ -435,6 +624,10 @@ void OpenSession::Save(agent::v1::OpenSession& saved) const {
   saved.set_proxy_accepts(proxy_accepts_);
   for (const std::string& id : confirmed_queue_ids_) saved.add_confirmed_queue_ids(id);
   for (const std::string& id : open_queue_ids_) saved.add_open_queue_ids(id);
+  if (!outbound()) return;
+  saved.set_connection_uses(connection_uses_);
+  saved.set_delivery_queue_id(delivery_queue_id_);
+  saved.set_delivery_delays(delivery_delays_);
 }
 
 void OpenSession::Restore(const agent::v1::OpenSession& saved) {
@@ -449,6 +642,9 @@ void OpenSession::Restore(const agent::v1::OpenSession& saved) {
   confirmed_queue_ids_.assign(saved.confirmed_queue_ids().begin(),
                               saved.confirmed_queue_ids().end());
   open_queue_ids_.assign(saved.open_queue_ids().begin(), saved.open_queue_ids().end());
+  connection_uses_ = saved.connection_uses();
+  delivery_queue_id_ = saved.delivery_queue_id();
+  delivery_delays_ = saved.delivery_delays();
 }
 
 }  // namespace mxtally

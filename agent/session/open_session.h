@@ -1,4 +1,4 @@
-// What is known of one session of smtpd while its lines come in, and the
+// What is known of one session while its lines come in, and the
 // decisions at its end: TLS state and evidence, failure, messages, peer class.
 
 #ifndef MXTALLY_AGENT_SESSION_OPEN_SESSION_H_
@@ -33,6 +33,8 @@ class OpenSession {
   // may be missing.
   void Begin(std::string_view host, std::string_view tag, absl::Time stamp, uint32_t ordinal,
              bool uncertain);
+  // After Begin, of a session that this host opened.
+  void BeginOutbound(const Service& service);
 
   // Takes one of the session's own lines.  Queue ids are the caller's.
   void Take(absl::Time time, const Event& event);
@@ -41,7 +43,28 @@ class OpenSession {
   // END_REASON_DISCONNECT leaves the reason that an abnormal end gave.
   void End(v1::EndReason reason, const Service& service);
 
-  // From now on only swallows late lines; forgets all but its key.
+  // Of sessions that this host opened, whose lines tell neither where they begin nor
+  // where they end.
+  //
+  // Whether a line of the process that uses the connection goes on with this session.
+  bool Continues(const Event& event) const;
+  // Whether a line of another process may go on with it: a delivery over a connection
+  // that had one use less, or a server given up that had any.
+  bool GoesOnWith(const Event& event) const;
+  // Of a tombstone that was never anything else: what tells lines to swallow.
+  void TakeServer(const Event& event);
+  // What Take does for a session that only swallows lines.
+  void Follow(const Event& event);
+  // A line told how a delivery ended; it may have been the last.
+  bool resting() const { return Has(kOutcome) && !tombstone_ && !ended_; }
+  // Deliveries over the connection; 0 while none ended, or if there can be no more.
+  int connection_uses() const { return Has(kClosed) ? 0 : connection_uses_; }
+  // Lines of its stamp may be missing.
+  bool uncertain() const { return Has(kUncertain); }
+  void set_uncertain() { facts_ |= kUncertain; }
+
+  // From now on only swallows late lines; forgets all but its key, and what tells
+  // such lines.
   void BecomeTombstone(absl::Time last_time);
 
   // Returns whether the id is open now: it is new to this session, and it has
@@ -90,6 +113,15 @@ class OpenSession {
     kStarttlsFailed = 1 << 9,    //   or starttls=0/n,
     kBdat = 1 << 10,             //   and bdat=1 or more,
     kAnyCommand = 1 << 11,       //   and any command at all.
+    // Of sessions that this host opened.
+    kOutcome = 1 << 12,           // A delivery ended, well or not.
+    kClosed = 1 << 13,            // The connection is of no more use.
+    kMessageCounted = 1 << 14,    // The newest delivery's message is.
+    kFieldEstablished = 1 << 15,  // The delivery line's tls= says so,
+    kFieldFailed = 1 << 16,       //   or so,
+    kFieldPlaintext = 1 << 17,    //   or so,
+    kFieldUnknown = 1 << 18,      //   or that nobody knows.
+    kUnixSocket = 1 << 19,        // To a socket of this host.
   };
   bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
 
@@ -100,11 +132,18 @@ class OpenSession {
   void TakeAbnormalEnd(const Event& event);
   void TakeCounters(const Event& event);
 
-  bool MessagesDependOnQueueIds() const { return !Has(kCounters) || Has(kBdat); }
+  void TakeDelivery(absl::Time time, const Event& event);
+  void TakeTrouble(const Event& event);
+  bool IsPeer(const NamedAddress& peer) const;
+  bool IsSameDelivery(const Event& event) const;
+
+  bool outbound() const { return session_.direction == v1::DIRECTION_OUTBOUND; }
+  bool MessagesDependOnQueueIds() const { return (!Has(kCounters) || Has(kBdat)) && !outbound(); }
   int32_t Messages() const;
   void DecideTls(bool wrapper_mode);
   void DecideTlsBySetupLine();
   void DecideTlsOfWrapperMode();
+  void DecideTlsOutbound();
   void SetTls(v1::TlsState state, v1::TlsEvidence evidence);
   // Why a handshake failed that no line of its own reports.
   v1::TlsFailure FailureOfAbnormalEnd() const;
@@ -120,6 +159,9 @@ class OpenSession {
   bool ended_ = false;
   std::vector<std::string> open_queue_ids_;
   std::vector<std::string> confirmed_queue_ids_;
+  int connection_uses_ = 0;
+  std::string delivery_queue_id_;
+  std::string delivery_delays_;
 };
 
 }  // namespace mxtally

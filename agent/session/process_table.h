@@ -32,11 +32,17 @@ namespace mxtally {
 
 struct Process;
 
+struct ProcessSession;
+using SessionList = std::list<ProcessSession>;
+
 struct ProcessSession : OpenSession {
   // Null once the process is free for the next session.
   Process* process = nullptr;
+  // Connections to the same server, as they were last used.
+  std::optional<SessionList::iterator> older, newer;
+  // Whether it is one of these.
+  bool connection = false;
 };
-using SessionList = std::list<ProcessSession>;
 
 // Tags name a process of one host.
 struct ProcessName {

@@ -119,6 +119,7 @@ void Session::Clear() {
   exclusion_list_hash = 0;
   mxtally::Clear(tls);
   mxtally::Clear(peer);
+  estimated_start_time.reset();
   end_time.reset();
   end_reason = v1::END_REASON_UNSPECIFIED;
   end_place.clear();
@@ -156,6 +157,11 @@ void ToRecord(const Session& session, v1::SessionRecord& record) {
   peer.set_port(session.peer.port);
   SetString(session.peer.helo, &v1::Peer::helo, &v1::Peer::mutable_helo, peer);
 
+  if (session.estimated_start_time) {
+    SetTimestamp(*session.estimated_start_time, *record.mutable_estimated_start_time());
+  } else {
+    record.clear_estimated_start_time();
+  }
   if (session.end_time) {
     SetTimestamp(*session.end_time, *record.mutable_end_time());
   } else {
@@ -200,6 +206,10 @@ void FromRecord(const v1::SessionRecord& record, Session& session) {
                   .name = record.peer().name(),
                   .port = record.peer().port(),
                   .helo = record.peer().helo()};
+  session.estimated_start_time.reset();
+  if (record.has_estimated_start_time()) {
+    session.estimated_start_time = GetTimestamp(record.estimated_start_time());
+  }
   session.end_time.reset();
   if (record.has_end_time()) session.end_time = GetTimestamp(record.end_time());
   session.end_reason = record.end_reason();

@@ -77,6 +77,7 @@ struct Session {
   uint64_t exclusion_list_hash = 0;
   Tls tls;
   Peer peer;
+  std::optional<absl::Time> estimated_start_time;
   std::optional<absl::Time> end_time;
   v1::EndReason end_reason = v1::END_REASON_UNSPECIFIED;
   std::string end_place;

@@ -40,6 +40,12 @@ std::string_view TypeText(EventType type) {
       return "auth-failed";
     case EventType::kLimit:
       return "limit";
+    case EventType::kDelivery:
+      return "delivery";
+    case EventType::kServerGivenUp:
+      return "server-given-up";
+    case EventType::kTlsReport:
+      return "tls-report";
     case EventType::kSessionNote:
       return "note";
     case EventType::kProcessDying:
@@ -98,6 +104,59 @@ void PrintTls(const TlsSummary& tls, Printer& printer) {
   printer.Add("client-digest", tls.client_digest);
 }
 
+std::string_view TroubleText(DeliveryTrouble trouble) {
+  switch (trouble) {
+    case DeliveryTrouble::kNone:
+      return "";
+    case DeliveryTrouble::kOther:
+      return "other";
+    case DeliveryTrouble::kLostConnection:
+      return "lost-connection";
+    case DeliveryTrouble::kTimeout:
+      return "timeout";
+    case DeliveryTrouble::kRefusedToTalk:
+      return "refused-to-talk";
+    case DeliveryTrouble::kHandshakeFailed:
+      return "handshake-failed";
+    case DeliveryTrouble::kTlsNotOffered:
+      return "tls-not-offered";
+    case DeliveryTrouble::kTlsRefused:
+      return "tls-refused";
+    case DeliveryTrouble::kCertificateRefused:
+      return "certificate-refused";
+  }
+  return "?";
+}
+
+std::string_view DeliveryTlsText(DeliveryTls tls) {
+  switch (tls) {
+    case DeliveryTls::kNotLogged:
+      return "";
+    case DeliveryTls::kEstablished:
+      return "established";
+    case DeliveryTls::kPlaintext:
+      return "plaintext";
+    case DeliveryTls::kFailed:
+      return "failed";
+    case DeliveryTls::kUnknown:
+      return "unknown";
+  }
+  return "?";
+}
+
+void PrintDelivery(const MailDelivery& delivery, Printer& printer) {
+  if (delivery.unix_socket) printer.Add("unix", "yes");
+  if (delivery.connection_uses != 1) printer.Add("uses", delivery.connection_uses);
+  printer.Add("queue-delays", delivery.queue_delays);
+  printer.Add("setup-delay", delivery.setup_delay);
+  if (delivery.connection_age_seconds >= 0) {
+    printer.Add("age", static_cast<int64_t>(delivery.connection_age_seconds * 1000));
+  }
+  printer.Add("tls", DeliveryTlsText(delivery.tls));
+  if (delivery.sent) printer.Add("sent", "yes");
+  printer.Add("trouble", TroubleText(delivery.trouble));
+}
+
 }  // namespace
 
 std::string EventText(LineClass line_class, const Event& event) {
@@ -105,8 +164,12 @@ std::string EventText(LineClass line_class, const Event& event) {
   if (line_class == LineClass::kUnrecognized) return "unrecognized";
   if (line_class == LineClass::kNotMine) return "not mine";
   Printer printer(TypeText(event.type));
+  if (event.outbound) printer.Add("outbound", "yes");
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
+  if (event.type == EventType::kDelivery || event.type == EventType::kServerGivenUp) {
+    PrintDelivery(event.delivery, printer);
+  }
   for (const CommandCounter& counter : event.counters) {
     printer.Add(counter.command,
                 std::to_string(counter.accepted) + "/" + std::to_string(counter.total));
@@ -135,6 +198,9 @@ std::string Parsed(std::string_view program, std::string_view text) {
   Event event;
   // What an earlier line left must not show.
   event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
+  event.outbound = true;
+  event.delivery.queue_delays = "stale";
+  event.delivery.connection_uses = 7;
   event.counters.resize(3);
   event.pid = 7;
   const LineClass line_class = ParsePostfix(line, event);

@@ -64,8 +64,8 @@ TEST(PostfixTrapTest, DebugDialogueIsNoEvent) {
 }
 
 TEST(PostfixTrapTest, SmtpIsNotSmtpd) {
-  EXPECT_EQ(Parsed("postfix/smtp", "connect from x[192.0.2.1]"), "ignored");
-  EXPECT_EQ(Parsed("postfix/relay/smtp", "connect from x[192.0.2.1]"), "ignored");
+  EXPECT_EQ(Parsed("postfix/smtp", "connect from x[192.0.2.1]"), "unrecognized");
+  EXPECT_EQ(Parsed("postfix/relay/smtp", "connect from x[192.0.2.1]"), "unrecognized");
   for (const char* program : {"postfix/submission/smtpd", "postfix-in/smtpd", "postfix/smtps/smtpd",
                               "postfix/submissions/smtpd", "mx/1.2/smtpd"}) {
     EXPECT_EQ(Parsed(program, "connect from x[192.0.2.1]"), "connect peer=x[192.0.2.1]");

@@ -12,6 +12,47 @@ using testing::ElementsAre;
 
 class RestoreTest : public SessionFixture {
  protected:
+  // One line of a process that makes connections.
+  void AddRandomOutboundLine(std::mt19937& random) {
+    static constexpr std::string_view kServers[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
+    static constexpr std::string_view kIds[] = {"4A1", "4A2", "4A3"};
+    static constexpr std::string_view kDelays[] = {"0/0", "0/0.1"};
+    auto one_in = [&random](int n) { return random() % n == 0; };
+    const std::string tag = absl::StrCat("postfix/smtp[", random() % 6, "]");
+    Event event = WithPeer(EventType::kDelivery, "mx.example", kServers[random() % 3]);
+    event.outbound = true;
+    event.queue_id = kIds[random() % 3];
+    event.delivery = MailDelivery();
+    event.delivery.connection_uses = one_in(2) ? 1 : 1 + random() % 4;
+    event.delivery.queue_delays = kDelays[random() % 2];
+    event.delivery.setup_delay = "0.2";
+    event.delivery.connection_age_seconds = one_in(3) ? random() % 100 : -1;
+    event.delivery.sent = !one_in(4);
+    switch (random() % 8) {
+      case 0:
+        event.type = EventType::kTlsEstablished;
+        event.tls = Tls().tls;
+        event.tls.reused = one_in(4);
+        break;
+      case 1:
+        event.type = EventType::kTlsFailed;
+        event.reason = "-1";
+        break;
+      case 2:
+        event.type = EventType::kServerGivenUp;
+        event.delivery.trouble = static_cast<DeliveryTrouble>(1 + random() % 8);
+        event.has_peer = !one_in(3);
+        break;
+      case 3:
+        event.type = one_in(8) ? EventType::kProcessDying : EventType::kTlsLibraryProblem;
+        event.has_peer = false;
+        break;
+      default:
+        break;
+    }
+    Add(tag, event);
+  }
+
   // One line of a log in which everything happens, more often than it should.
   void AddRandomLine(std::mt19937& random) {
     auto one_in = [&random](int n) { return random() % n == 0; };
@@ -19,6 +60,7 @@ class RestoreTest : public SessionFixture {
     if (one_in(500)) Advance(absl::Minutes(random() % 20));
     if (one_in(5)) Advance(absl::Milliseconds(random() % 1500));
     if (one_in(300)) assembler_->OnGap();
+    if (one_in(3)) return AddRandomOutboundLine(random);
     const std::string tag =
         absl::StrCat(one_in(5) ? "in/submission" : "postfix", "/smtpd[", random() % 8, "]");
     const std::string id = absl::StrCat("4A", random() % 40);
