@@ -221,6 +221,8 @@ bool LineReader::OwnHost(std::string_view header_host) {
 
 void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
   counts.set_parsed(counts.parsed() + 1);
+  // Of these the server learns whether TLS of what comes in is logged.
+  if (event.outbound) return;
   switch (event.type) {
     case EventType::kTlsEstablished:
     case EventType::kTlsSetup:
