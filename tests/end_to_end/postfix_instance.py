@@ -73,9 +73,10 @@ def free_port():
 
 class Postfix:
     """Running until stop() or the end of `test`.  `ports` by service name; lines
-    go to `log`, in UTC."""
+    go to `log`, in UTC, behind `first_line`.  `main_cf` and `master_cf` are added to the
+    configuration."""
 
-    def __init__(self, test, directory, tls_loglevel):
+    def __init__(self, test, directory, tls_loglevel, main_cf="", master_cf="", first_line=""):
         if os.geteuid() != 0:
             raise RuntimeError("a Postfix of its own needs root: run the tests as root or with sudo")
         for tool, package in [("postfix", "postfix"), ("openssl", "openssl")]:
@@ -84,7 +85,8 @@ class Postfix:
         self.dir = pathlib.Path(directory)
         self.log = self.dir / "maillog"
         self.ports = {service: free_port() for service in SERVICES}
-        self._write(tls_loglevel)
+        self._write(tls_loglevel, main_cf, master_cf)
+        self.log.write_text(first_line)
         test.run_program(["/usr/sbin/postfix", "-c", self.dir, "check"])  # Makes the queue's folders.
         # Not detached, so that it ends with the test.
         daemons = test.run_program(["/usr/sbin/postconf", "-hd", "daemon_directory"]).stdout.strip()
@@ -92,7 +94,7 @@ class Postfix:
             "env", "TZ=UTC", f"{daemons}/master", "-c", self.dir, "-d"])
         wait_until(self._started, lambda: f"Postfix starts:\n{self.text()}{self._process.tail()}")
 
-    def _write(self, tls_loglevel):
+    def _write(self, tls_loglevel, main_cf, master_cf):
         self.dir.mkdir(parents=True)
         # Its daemons run as another user.
         for folder in [self.dir, *self.dir.parents]:
@@ -104,8 +106,8 @@ class Postfix:
         services = [f"127.0.0.1:{self.ports[name]} inet n - n - - smtpd {options}\n"
                     for name, options in SERVICES.items()]
         (self.dir / "main.cf").write_text(
-            MAIN_CF.format(dir=self.dir, log=self.log, tls_loglevel=tls_loglevel))
-        (self.dir / "master.cf").write_text("".join(services) + MASTER_CF)
+            MAIN_CF.format(dir=self.dir, log=self.log, tls_loglevel=tls_loglevel) + main_cf)
+        (self.dir / "master.cf").write_text("".join(services) + MASTER_CF + master_cf)
         (self.dir / "header_checks").write_text("/^Subject:/ WARN\n")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                         "-subj", "/CN=mx1.example.test", "-keyout", self.dir / "key.pem",

@@ -1,0 +1,184 @@
+"""What a real Postfix logs about the connections it makes, against what the servers saw.
+
+A session is found again by its server's port; the connections to one server are
+compared as a whole.  Postfix needs root: started by another user, the test starts
+itself again with sudo, which must not ask for a password then.
+"""
+
+import collections
+import datetime
+import json
+import os
+import smtplib
+import ssl
+import sys
+
+import harness
+import postfix_instance
+import smtp_sinks
+
+UTC = ("--time-zone", "UTC")
+ROUNDS = 15
+OUTBOUND = {"directions": ["OUTBOUND"], "peer_classes": ["all"]}
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+MAIN_CF = """
+smtp_tls_security_level = may
+smtp_tls_loglevel = {loglevel}
+lmtp_tls_security_level = may
+lmtp_tls_loglevel = {loglevel}
+# Whatever is deferred is given up: each message is tried once.
+maximal_queue_lifetime = 0
+bounce_queue_lifetime = 0
+notify_classes =
+destination_concurrency_failed_cohort_limit = 0
+default_destination_concurrency_failed_cohort_limit = 0
+# Connections are used again where a transport says so.
+smtp_connection_cache_on_demand = no
+lmtp_connection_cache_on_demand = no
+transport_maps = inline:{{ {transports} }}
+"""
+
+REUSE = "-o smtp_connection_cache_destinations=127.0.0.1 -o smtp_connection_cache_time_limit=20s"
+
+MASTER_CF = f"""
+smtp      unix - - n - - smtp
+lmtp      unix - - n - - lmtp
+strict    unix - - n - - smtp -o syslog_name=postfix/strict -o smtp_tls_security_level=verify
+reuse     unix - - n - - smtp -o syslog_name=postfix/reuse {REUSE}
+tlsreuse  unix - - n - - smtp -o syslog_name=postfix/tlsreuse -o smtp_tls_connection_reuse=yes {REUSE}
+tlsproxy  unix - - n - 0 tlsproxy
+"""
+
+
+class PostfixOutboundTest(harness.EndToEndTest):
+    def start_sinks(self):
+        """Servers by the domain whose mail they get, with the transport that brings it."""
+        context = lambda *arguments: smtp_sinks.server_context(
+            self.dir / "sink.pem", self.dir / "sink.key", *arguments)
+        self.run_program(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                          "/CN=sink.test", "-keyout", self.dir / "sink.key", "-out", self.dir / "sink.pem"])
+        any_tls = context(TLS12, TLS13)
+        refusal = {"RCPT": "550 5.1.1 no such user"}
+        sinks = {
+            "tls13": ("smtp", smtp_sinks.Sink("tls13", context(TLS13, TLS13))),
+            "tls12": ("smtp", smtp_sinks.Sink("tls12", context(TLS12, TLS12, "AES256-GCM-SHA384"))),
+            "plain": ("smtp", smtp_sinks.Sink("plain")),
+            "refusing": ("smtp", smtp_sinks.Sink("refusing", any_tls, refuse=refusal)),
+            "deaf": ("smtp", smtp_sinks.Sink("deaf", refuse={"CONNECT": "554 5.7.1 go away"})),
+            "lost": ("smtp", smtp_sinks.Sink("lost", any_tls, hang_up_after="MAIL")),
+            "broken": ("smtp", smtp_sinks.Sink("broken", any_tls, handshake="close")),
+            "garbage": ("smtp", smtp_sinks.Sink("garbage", any_tls, handshake="garbage")),
+            "unverified": ("strict", smtp_sinks.Sink("unverified", any_tls)),
+            "unencrypted": ("strict", smtp_sinks.Sink("unencrypted")),
+            "lmtp": ("lmtp", smtp_sinks.Sink("lmtp", any_tls)),
+            "reuse": ("reuse", smtp_sinks.Sink("reuse")),
+            "tlsreuse": ("tlsreuse", smtp_sinks.Sink("tlsreuse", any_tls)),
+        }
+        for _, sink in sinks.values():
+            self.addCleanup(sink.stop)
+        return sinks
+
+    def send(self, port, domains):
+        """Mail for every domain, every third message for three recipients."""
+        count = 0
+        with smtplib.SMTP("127.0.0.1", port, local_hostname="client.test") as client:
+            for turn in range(ROUNDS):
+                for domain in domains:
+                    names = ["u", "v", "refused.w"] if turn % 3 == 0 else ["u"]
+                    refusing = domain == "refusing" and turn % 3 == 1
+                    recipients = [f"{'refused.' if refusing else ''}{name}@{domain}.test" for name in names]
+                    client.sendmail("", recipients, f"Subject: {turn}\r\n\r\nx\r\n")
+                    count += 1
+        return count
+
+    def check(self, loglevel):
+        sinks = self.start_sinks()
+        log = self.dir / "postfix" / "maillog"
+        transports = ", ".join(
+            f"{{ {domain}.test = {transport}:{'inet:127.0.0.1' if transport == 'lmtp' else '[127.0.0.1]'}:{sink.port} }}"
+            for domain, (transport, sink) in sinks.items())
+        # A reading that began an hour ago.
+        before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+        postfix = postfix_instance.Postfix(
+            self, self.dir / "postfix", tls_loglevel=0,
+            main_cf=MAIN_CF.format(loglevel=loglevel, transports=transports), master_cf=MASTER_CF,
+            first_line=before.strftime("%b %d %H:%M:%S mx1 postfix/anvil[1]: statistics: max cache size 1\n"))
+        server = self.start_server()
+        agent = self.start_agent(server, "mx1", log, options=UTC)
+        self.send(postfix.ports["smtpd"], sinks)
+        postfix.wait_for_end_of_sessions(1)
+        postfix.stop()
+        for _, sink in sinks.values():
+            sink.stop()
+
+        seen = smtp_sinks.by_port(sink for _, sink in sinks.values())
+        self.assertGreaterEqual(sum(map(len, seen.values())), 100)
+        services = {sink.port: transport for transport, sink in sinks.values()}
+        expected = {port: collections.Counter(self.expected(services[port], connection, loglevel)
+                                              for connection in connections)
+                    for port, connections in seen.items()}
+        self.check_records(log, expected, services)
+        self.check_server(server, log, expected)
+        self.assertEqual(agent.stop(), 0)
+
+    def expected(self, service, seen, loglevel):
+        """What the log can tell of a connection: without TLS lines not that TLS succeeded,
+        unless Postfix hands connections on or refuses the certificate."""
+        shows_tls = loglevel > 0 or service == "tlsreuse" or seen.state != "ESTABLISHED"
+        state = seen.state if shows_tls or service == "strict" else "PLAINTEXT"
+        return (state, seen.protocol if shows_tls else "", seen.cipher if shows_tls else "", seen.messages)
+
+    def check_records(self, log, expected, services):
+        records = collections.defaultdict(collections.Counter)
+        for line in self.scan("--sessions", "--peer-class", "all", *UTC, log).stdout.splitlines():
+            record = json.loads(line)
+            if record["direction"] != "DIRECTION_OUTBOUND":
+                continue
+            tls, port = record["tls"], record["peer"]["port"]
+            self.assertEqual(record["peer"]["address"], "127.0.0.1")
+            self.assertEqual(record["peerClass"], "PEER_CLASS_LOOPBACK")
+            self.assertEqual(record["service"], services[port])
+            self.assertNotIn("@", line)
+            records[port][(tls["state"].removeprefix("TLS_STATE_"), tls.get("protocol", ""),
+                           tls.get("cipher", ""), record.get("messages", 0))] += 1
+        for port, counts in expected.items():
+            with self.subTest(service=services[port], port=port):
+                self.assertEqual(records.pop(port, {}), counts)
+        self.assertEqual(records, {})
+        report = self.scan_json("--peer-class", "all", *UTC, log)
+        self.assertEqual(report["lines"]["unrecognized"], 0)
+        self.assertEqual(report["outbound"]["open_sessions"], 0)
+        total = sum(expected.values(), collections.Counter())
+        self.assertEqual(report["outbound"]["sessions"], total.total())
+
+    def check_server(self, server, log, expected):
+        """The server counts the live sessions once ten minutes of log have passed."""
+        later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=10)
+        with log.open("a") as file:
+            file.write(later.strftime("%b %d %H:%M:%S mx1 postfix/anvil[1]: statistics: max cache size 1\n"))
+        total = sum(expected.values(), collections.Counter())
+        self.wait_until(lambda: server.total(filter=OUTBOUND)["sessions"] >= total.total(), "all sessions are stored")
+        answer = server.total(filter=OUTBOUND)
+        states = collections.Counter()
+        for (state, *_), count in total.items():
+            states[state] += count
+        self.assertEqual(answer["sessions"], total.total())
+        self.assertEqual(answer["tlsSessions"], states["ESTABLISHED"])
+        self.assertEqual(answer["plaintextSessions"], states["PLAINTEXT"])
+        self.assertEqual(answer["failedHandshakes"], states["FAILED"])
+        self.assertEqual(answer["messages"], sum(count * messages for (*_, messages), count in total.items()))
+
+    def test_with_tls_lines(self):
+        self.check(loglevel=1)
+
+    def test_without_tls_lines(self):
+        self.check(loglevel=0)
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
+                           sys.executable, "-B", *sys.argv])
+    harness.main()
