@@ -114,8 +114,9 @@ enum class EventType {
   kQueueIdActive,
   // Another process (cleanup) says that the transaction was given up: `queue_id`.
   kQueueIdCanceled,
-  // A before-queue filter accepted a message.
-  kProxyAccept,
+  // A message was accepted, by a before-queue filter say, or with a queue id that
+  // needs no confirmation.
+  kMessageAccepted,
   // A command or a message was rejected.  `place`; `helo`.
   kReject,
   // SASL authentication failed.
@@ -145,9 +146,17 @@ struct Event {
   EventType type = EventType::kSessionNote;
   NamedAddress peer;
   bool has_peer = false;
-  // Of a process that makes connections: the line begins a session, or goes on with
-  // one, by rules of its own (agent/session/assembler.h).
+  // Of a connection that this host makes.  Without `connection` the line begins a
+  // session, or goes on with one, by rules of its own (agent/session/assembler.h).
   bool outbound = false;
+  // Which connection of this host's MTA, where a process serves several at a time or
+  // several processes serve one: a session id, or the peer's address and port.  Empty:
+  // the only one of the process that wrote the line.
+  std::string_view connection;
+  // What lines of kConnect, and those that begin a session without it, know of the
+  // service.  Empty, false: what the tag says.
+  std::string_view service;
+  bool implicit_tls = false;
 
   TlsSummary tls;
 
@@ -168,7 +177,32 @@ struct Event {
   int64_t pid = -1;               // kProcessDied
   std::string_view program_name;  // kProcessDied: "smtpd"
   std::string_view version;       // kInstanceBoundary: "3.7.11"
+
+  // Back to nothing, but for `tls` and `delivery`, which who fills them clears.
+  void Reset();
 };
+
+inline void Event::Reset() {
+  type = EventType::kSessionNote;
+  peer = {};
+  has_peer = false;
+  outbound = false;
+  connection = {};
+  service = {};
+  implicit_tls = false;
+  has_counters = false;
+  counters.clear();
+  reason = {};
+  place = {};
+  helo = {};
+  queue_id = {};
+  original_queue_id = {};
+  auth_mechanism = {};
+  alert.reset();
+  pid = -1;
+  program_name = {};
+  version = {};
+}
 
 // What a dialect says of a line.
 enum class LineClass {

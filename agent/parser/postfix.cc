@@ -10,32 +10,11 @@
 namespace mxtally {
 namespace {
 
-// Clears what the line before left.  TLS summary and delivery are cleared by who
-// fills them.
-void Reset(Event& event) {
-  event.type = EventType::kSessionNote;
-  event.peer = {};
-  event.has_peer = false;
-  event.outbound = false;
-  event.has_counters = false;
-  event.counters.clear();
-  event.reason = {};
-  event.place = {};
-  event.helo = {};
-  event.queue_id = {};
-  event.original_queue_id = {};
-  event.auth_mechanism = {};
-  event.alert.reset();
-  event.pid = -1;
-  event.program_name = {};
-  event.version = {};
-}
-
 // "QID: from=<...>, size=302, nrcpt=2 (queue active)".  The sender address is
 // the peer's words; what stands after it is not.
 LineClass ParseQmgr(std::string_view text, Event& event) {
   if (!EndsWith(text, " (queue active)")) return LineClass::kIgnored;
-  Reset(event);
+  event.Reset();
   event.type = EventType::kQueueIdActive;
   return TakeQueueId(text, event.queue_id) && StartsWith(text, "from=<") ? LineClass::kEvent
                                                                          : LineClass::kIgnored;
@@ -44,7 +23,7 @@ LineClass ParseQmgr(std::string_view text, Event& event) {
 // "QID: removed (canceled)", since Postfix 3.10.  "QID: removed" is qmgr's.
 LineClass ParseCleanup(std::string_view text, Event& event) {
   if (!EndsWith(text, "ed)")) return LineClass::kIgnored;
-  Reset(event);
+  event.Reset();
   event.type = EventType::kQueueIdCanceled;
   return TakeQueueId(text, event.queue_id) &&
                  (Is(text, "removed (canceled)") || Is(text, "removed (discarded)"))
@@ -69,7 +48,7 @@ LineClass ParseProcessDied(std::string_view text, Event& event) {
 // The master's lines that decide about its children's sessions.  A reload lets
 // them finish and is none of these.
 LineClass ParseMaster(std::string_view text, Event& event) {
-  Reset(event);
+  event.Reset();
   if (Consume(text, "warning: process ")) return ParseProcessDied(text, event);
   event.type = EventType::kInstanceBoundary;
   if (Consume(text, "daemon started -- version ")) {
@@ -115,11 +94,11 @@ LineClass ParsePostfix(const FramedLine& line, Event& event) {
   const std::string_view name = program.substr(slash + 1);
   if (name.empty()) return LineClass::kNotMine;
   if (Is(name, "smtpd")) {
-    Reset(event);
+    event.Reset();
     return ParseSmtpd(line.text, event);
   }
   if (Is(name, "smtp") || Is(name, "lmtp")) {
-    Reset(event);
+    event.Reset();
     return ParseSmtpClient(line.text, event);
   }
   if (Is(name, "qmgr") || Is(name, "nqmgr")) return ParseQmgr(line.text, event);

@@ -243,7 +243,7 @@ bool ReadSessionLine(std::string_view text, Event& event, LineClass& result) {
         return true;
       }
       if (Consume(text, "proxy-accept: ")) {
-        result = ReadProxyAnswer(EventType::kProxyAccept, text, event);
+        result = ReadProxyAnswer(EventType::kMessageAccepted, text, event);
         return true;
       }
       if (!Consume(text, "proxy-reject: ")) return false;

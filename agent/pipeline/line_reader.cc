@@ -6,8 +6,8 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "agent/parser/dialect.h"
 #include "agent/parser/logger.h"
-#include "agent/parser/postfix.h"
 #include "agent/pipeline/timestamps.h"
 
 namespace mxtally {
@@ -136,7 +136,7 @@ bool LineReader::TakeTime(std::string_view line, const Framer::Stamp& stamp, Fra
 void LineReader::CountUnframed(std::string_view line, int64_t bytes, v1::LineCounts& counts) {
   counts.set_read(counts.read() + 1);
   counts.set_bytes(counts.bytes() + bytes);
-  if (MentionsPostfix(line)) {
+  if (MentionsMta(line)) {
     counts.set_unrecognized(counts.unrecognized() + 1);
   } else {
     counts.set_ignored(counts.ignored() + 1);
@@ -144,7 +144,7 @@ void LineReader::CountUnframed(std::string_view line, int64_t bytes, v1::LineCou
 }
 
 void LineReader::ReadOwnLine(const FramedLine& frame, v1::LineCounts& counts) {
-  switch (ParsePostfix(frame, event_)) {
+  switch (ParseDialect(frame, event_)) {
     case LineClass::kEvent:
       CountEvent(event_, counts);
       assembler_.Add(frame, event_);

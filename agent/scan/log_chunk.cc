@@ -1,6 +1,6 @@
 #include "agent/scan/log_chunk.h"
 
-#include "agent/parser/postfix.h"
+#include "agent/parser/dialect.h"
 
 namespace mxtally {
 
@@ -26,10 +26,10 @@ void LogChunk::ParseLine(std::string_view text) {
   Framer::Stamp stamp;
   bool repeats = false;
   if (!headers_.Split(text, parsed.frame, stamp, repeats)) {
-    ++(MentionsPostfix(text) ? unrecognized_ : ignored_);
+    ++(MentionsMta(text) ? unrecognized_ : ignored_);
     return;
   }
-  LineClass line_class = ParsePostfix(parsed.frame, parsed.event);
+  LineClass line_class = ParseDialect(parsed.frame, parsed.event);
   if (line_class == LineClass::kNotMine) line_class = LineClass::kIgnored;
   const char* const header_end = parsed.frame.host.data();
   if (!repeats) {

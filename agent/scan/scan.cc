@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/parser/dialect.h"
 #include "agent/parser/framer.h"
-#include "agent/parser/postfix.h"
 #include "agent/scan/chunk_reader.h"
 #include "agent/scan/input_log.h"
 #include "agent/scan/log_chunk.h"
@@ -86,7 +86,7 @@ class LogScan {
     repeated_stamp_ = line.repeats_stamp;
     if (!says_nothing_new) has_time_ = framer_.Resolve(line.stamp, time_);
     if (!has_time_) {
-      ++(MentionsPostfix(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
+      ++(MentionsMta(line.text) ? report_.lines.unrecognized : report_.lines.ignored);
       return;
     }
     const absl::Time time = time_;

@@ -35,7 +35,7 @@ bool StartsSession(EventType type) {
     case EventType::kTlsRefusedBeforeHandshake:
     case EventType::kAbnormalEnd:
     case EventType::kQueueIdAssigned:
-    case EventType::kProxyAccept:
+    case EventType::kMessageAccepted:
     case EventType::kReject:
     case EventType::kAuthFailed:
     case EventType::kLimit:
@@ -106,20 +106,25 @@ struct Assembler::Impl {
   std::string_view NameHost(std::string_view host) {
     return own_host.empty() ? KeyHost(host) : std::string_view();
   }
-  // The queue id alone when all lines are one host's, else behind the key's host
-  // and a blank, which neither can hold.  Valid until the next call.
-  std::string_view QueueIdName(std::string_view host, std::string_view id);
+  // A queue id, or what names a connection, alone when all lines are one host's, else behind the
+  // key's host and a blank, which neither can hold.  Valid until the next call.
+  std::string_view IdName(std::string_view host, std::string_view id);
   // The process that wrote the line; null when nothing is known of it.
   Process* FindProcess(const FramedLine& line);
   Process& FindOrAddProcess(const FramedLine& line);
 
   void MoveTo(absl::Time stamp);
   void AddOwnLine(const FramedLine& line, const Event& event);
-  std::optional<Handle> Find(const Process& process, absl::Time time);
+  // The session, if any, that the line goes on with.
+  std::optional<Handle> Find(Handle session, absl::Time time);
+  std::optional<Handle> FindByConnection(const FramedLine& line, const Event& event);
   // `process` wrote the line; null if it is not known.
-  std::optional<Handle> Start(const FramedLine& line, EventType type, Process* process);
+  std::optional<Handle> Start(const FramedLine& line, const Event& event, Process* process);
   // Takes a node for a session; a cut one is a tombstone.
-  Handle Begin(const FramedLine& line, bool cut, bool uncertain, Process* process);
+  Handle Begin(const FramedLine& line, const Event& event, bool cut, bool uncertain,
+               Process* process);
+  // The session has no use for its process any more, nor for its connection's name.
+  void Release(Handle session);
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
 
@@ -159,6 +164,8 @@ struct Assembler::Impl {
   List live, tombstones, held, resting, spare;
   // Queue ids open in sessions that are live or held.
   NameMap<Handle> by_queue_id;
+  // Live sessions and tombstones whose lines name their connection.
+  NameMap<Handle> by_connection;
   // By host and server: the resting session that was used last.
   absl::flat_hash_map<uint64_t, Handle> connections;
   LogClock clock;
@@ -166,7 +173,7 @@ struct Assembler::Impl {
   // Stamp of the first line since the newest gap.
   std::optional<absl::Time> reading_start;
 
-  std::string queue_id_name, key_tag;
+  std::string id_name, key_tag;
   // Of the last line: most lines are of one host.
   std::string header_host, key_host;
 };
@@ -180,10 +187,10 @@ std::string_view Assembler::Impl::KeyHost(std::string_view host) {
   return key_host;
 }
 
-std::string_view Assembler::Impl::QueueIdName(std::string_view host, std::string_view id) {
+std::string_view Assembler::Impl::IdName(std::string_view host, std::string_view id) {
   if (!own_host.empty()) return id;
-  queue_id_name.assign(host).append(" ").append(id);
-  return queue_id_name;
+  id_name.assign(host).append(" ").append(id);
+  return id_name;
 }
 
 // Names are in the form of keys, as the tags of nearly all lines are.
@@ -225,10 +232,12 @@ void Assembler::Impl::MoveTo(absl::Time stamp) {
 }
 
 void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
-  Process* process = FindProcess(line);
+  Process* process = nullptr;
   std::optional<Handle> session;
-  if (process != nullptr && process->session.has_value()) {
-    session = Find(*process, line.time);
+  if (!event.connection.empty()) {
+    session = FindByConnection(line, event);
+  } else if (process = FindProcess(line); process != nullptr && process->session.has_value()) {
+    session = Find(*process->session, line.time);
     process = nullptr;  // With its session it may be gone.
   }
   if (event.type == EventType::kConnect && session.has_value()) {
@@ -241,7 +250,7 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   }
   if (!session.has_value()) {
     if (!StartsSession(event.type)) return;
-    session = Start(line, event.type, process);
+    session = Start(line, event, process);
     if (!session.has_value()) return;
   }
   if ((*session)->tombstone()) {
@@ -255,11 +264,16 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   if (event.type == EventType::kProcessDying) End(*session, v1::END_REASON_ABORTED);
 }
 
+std::optional<Assembler::Impl::Handle> Assembler::Impl::FindByConnection(const FramedLine& line,
+                                                                         const Event& event) {
+  const auto found = by_connection.find(IdName(KeyHost(line.host), event.connection));
+  if (found == by_connection.end()) return std::nullopt;
+  return Find(found->second, line.time);
+}
+
 // The clock moves in steps, and a session or tombstone that is past its time may
 // stand behind the list's head: what becomes of a line depends on its own time.
-std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const Process& process,
-                                                             absl::Time time) {
-  const Handle session = *process.session;
+std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(Handle session, absl::Time time) {
   if (session->resting()) {
     if (time - session->last_time() <= options.rest_max) return session;
     FinishResting(session);
@@ -276,19 +290,20 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(const Process& proc
 
 // Returns nullopt for a cut session whose first line seen is its last.
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& line,
-                                                              EventType type, Process* process) {
+                                                              const Event& event,
+                                                              Process* process) {
   // Of a cut session no line that starts it was read: it takes no ordinal.
   // One too many would name later sessions of the stamp unlike any other reading.
-  const bool cut = type != EventType::kConnect && !Covers(line.time);
+  const bool cut = event.type != EventType::kConnect && !Covers(line.time);
   if (cut) {
     observer.OnCutSession();
-    if (type == EventType::kDisconnect) return std::nullopt;
+    if (event.type == EventType::kDisconnect) return std::nullopt;
   }
-  return Begin(line, cut, line.time == reading_start, process);
+  return Begin(line, event, cut, line.time == reading_start, process);
 }
 
-Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, bool cut, bool uncertain,
-                                               Process* process) {
+Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, const Event& event, bool cut,
+                                               bool uncertain, Process* process) {
   MakeRoom(line.time);
   if (spare.empty()) spare.emplace_back();
   const Handle session = spare.begin();
@@ -296,8 +311,12 @@ Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, bool cut,
   list.splice(list.end(), spare, session);
 
   if (process == nullptr) process = &FindOrAddProcess(line);
-  process->session = session;
   session->process = process;
+  if (event.connection.empty()) {
+    process->session = session;
+  } else {
+    ++process->connections;
+  }
   uint32_t ordinal = 0;
   if (!cut) {
     int64_t forgotten = 0;
@@ -305,8 +324,27 @@ Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, bool cut,
     for (; forgotten > 0; --forgotten) observer.OnForgottenOrdinal();
   }
   session->Begin(KeyHost(line.host), process->tag, line.time, ordinal, uncertain);
-  if (cut) session->BecomeTombstone(line.time);
+  if (!event.connection.empty()) {
+    session->NameConnection(event.connection);
+    by_connection.insert_or_assign(IdName(session->host(), event.connection), session);
+  }
+  if (cut) {
+    session->BecomeTombstone(line.time);
+  } else if (event.outbound) {
+    session->BeginOutbound(ServiceOf(*process));
+  }
+  if (!cut) session->TakeService(event);
   return session;
+}
+
+void Assembler::Impl::Release(Handle session) {
+  Process& process = *std::exchange(session->process, nullptr);
+  if (session->connection().empty()) {
+    processes.Free(process);
+    return;
+  }
+  by_connection.erase(IdName(session->host(), session->connection()));
+  processes.FreeConnection(process);
 }
 
 void Assembler::Impl::SwallowLine(Handle tombstone, absl::Time time, EventType type) {
@@ -331,7 +369,7 @@ void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event
   Process* process = FindProcess(line);
   std::optional<Handle> session;
   if (process != nullptr && process->session.has_value()) {
-    session = Find(*process, line.time);
+    session = Find(*process->session, line.time);
     process = nullptr;  // With its session it may be gone.
   }
   if (session.has_value() && (*session)->Continues(event)) {
@@ -364,12 +402,10 @@ void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event
       (session.has_value() && (*session)->uncertain() && (*session)->stamp() == line.time);
   if (session.has_value()) Leave(*session);
   if (cut) observer.OnCutSession();
-  session = Begin(line, cut, uncertain, process);
+  session = Begin(line, event, cut, uncertain, process);
   if (cut) {
     (*session)->set_uncertain();
     (*session)->TakeServer(event);
-  } else {
-    (*session)->BeginOutbound(ServiceOf(*(*session)->process));
   }
   TakeOutboundLine(*session, line.time, event);
 }
@@ -432,7 +468,7 @@ void Assembler::Impl::AddConnection(Handle session) {
   const Session::Peer& server = session->session().peer;
   const auto [entry, added] =
       connections.try_emplace(ServerHash(session->host(), server.address, server.name), session);
-  session->connection = true;
+  session->reusable = true;
   if (added) return;
   session->older = entry->second;
   entry->second->newer = session;
@@ -440,7 +476,7 @@ void Assembler::Impl::AddConnection(Handle session) {
 }
 
 void Assembler::Impl::RemoveConnection(Handle session) {
-  if (!std::exchange(session->connection, false)) return;
+  if (!std::exchange(session->reusable, false)) return;
   const auto older = std::exchange(session->older, std::nullopt);
   const auto newer = std::exchange(session->newer, std::nullopt);
   if (older.has_value()) (*older)->newer = newer;
@@ -461,7 +497,7 @@ void Assembler::Impl::Leave(Handle session) {
   if (session->tombstone()) {
     DropTombstone(session);
   } else if (session->resting()) {
-    processes.Free(*std::exchange(session->process, nullptr));
+    Release(session);
   } else {
     End(session, v1::END_REASON_SUPERSEDED);
   }
@@ -470,7 +506,7 @@ void Assembler::Impl::Leave(Handle session) {
 // The log tells no end.
 void Assembler::Impl::FinishResting(Handle session) {
   RemoveConnection(session);
-  if (session->process != nullptr) processes.Free(*std::exchange(session->process, nullptr));
+  if (session->process != nullptr) Release(session);
   session->End(v1::END_REASON_UNSPECIFIED, Service());
   Emit(resting, session);
 }
@@ -478,7 +514,7 @@ void Assembler::Impl::FinishResting(Handle session) {
 void Assembler::Impl::AddQueueId(Handle session, std::string_view id) {
   const bool room = static_cast<int64_t>(by_queue_id.size()) < options.queue_ids_max;
   if (!session->AddQueueId(id, room)) return;
-  auto [entry, added] = by_queue_id.try_emplace(QueueIdName(session->host(), id), session);
+  auto [entry, added] = by_queue_id.try_emplace(IdName(session->host(), id), session);
   if (added) return;
   // Queue ids are used again: this one is another message by now.
   const Handle former = std::exchange(entry->second, session);
@@ -487,7 +523,7 @@ void Assembler::Impl::AddQueueId(Handle session, std::string_view id) {
 }
 
 void Assembler::Impl::ResolveQueueId(const FramedLine& line, std::string_view id, bool confirmed) {
-  auto entry = by_queue_id.find(QueueIdName(KeyHost(line.host), id));
+  auto entry = by_queue_id.find(IdName(KeyHost(line.host), id));
   if (entry == by_queue_id.end()) return;
   const Handle session = entry->second;
   if (session->ended() && line.time - session->last_time() > options.confirmation_max) {
@@ -532,9 +568,8 @@ const Service& Assembler::Impl::ServiceOf(Process& process) {
 }
 
 void Assembler::Impl::End(Handle session, v1::EndReason reason) {
-  Process& process = *std::exchange(session->process, nullptr);
-  session->End(reason, ServiceOf(process));
-  processes.Free(process);
+  session->End(reason, ServiceOf(*session->process));
+  Release(session);
   if (session->AwaitsQueueIds()) {
     held.splice(held.end(), live, session);
   } else {
@@ -544,7 +579,7 @@ void Assembler::Impl::End(Handle session, v1::EndReason reason) {
 
 void Assembler::Impl::GiveUp(Handle session, v1::EndReason reason, absl::Time tombstone_time) {
   for (const std::string& id : session->open_queue_ids()) {
-    by_queue_id.erase(QueueIdName(session->host(), id));
+    by_queue_id.erase(IdName(session->host(), id));
   }
   session->End(reason, ServiceOf(*session->process));
   observer.OnSession(session->Finish(peers));
@@ -555,14 +590,14 @@ void Assembler::Impl::GiveUp(Handle session, v1::EndReason reason, absl::Time to
 
 void Assembler::Impl::Emit(List& list, Handle session) {
   for (const std::string& id : session->open_queue_ids()) {
-    by_queue_id.erase(QueueIdName(session->host(), id));
+    by_queue_id.erase(IdName(session->host(), id));
   }
   observer.OnSession(session->Finish(peers));
   Recycle(list, session);
 }
 
 void Assembler::Impl::DropTombstone(Handle tombstone) {
-  processes.Free(*std::exchange(tombstone->process, nullptr));
+  Release(tombstone);
   Recycle(tombstones, tombstone);
 }
 
@@ -572,9 +607,9 @@ void Assembler::Impl::DropFrom(absl::Time stamp) {
       const Handle session = next++;
       if (session->stamp() < stamp) continue;
       for (const std::string& id : session->open_queue_ids()) {
-        by_queue_id.erase(QueueIdName(session->host(), id));
+        by_queue_id.erase(IdName(session->host(), id));
       }
-      processes.Free(*std::exchange(session->process, nullptr));
+      Release(session);
       Recycle(*list, session);
     }
   }
@@ -635,11 +670,17 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
     const std::string& tag = session->resting() ? saved.process_tag() : session->tag();
     if (!session->ended() && !tag.empty()) {
       Process& process = impl_->processes.FindOrAdd({impl_->NameHost(session->host()), tag});
-      process.session = session;
       session->process = &process;
+      if (session->connection().empty()) {
+        process.session = session;
+      } else {
+        ++process.connections;
+        impl_->by_connection.insert_or_assign(impl_->IdName(session->host(), session->connection()),
+                                              session);
+      }
     }
     for (const std::string& id : session->open_queue_ids()) {
-      impl_->by_queue_id.insert_or_assign(impl_->QueueIdName(session->host(), id), session);
+      impl_->by_queue_id.insert_or_assign(impl_->IdName(session->host(), id), session);
     }
   }
   impl_->processes.Restore(state.ordinals());
@@ -687,7 +728,7 @@ void Assembler::Add(const FramedLine& line, const Event& event) {
       impl_->AbortInstance(line);
       break;
     default:
-      if (event.outbound) {
+      if (event.outbound && event.connection.empty()) {
         impl_->AddOutboundLine(line, event);
       } else {
         impl_->AddOwnLine(line, event);

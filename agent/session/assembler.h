@@ -41,7 +41,7 @@
 namespace mxtally {
 
 // Grows whenever the parser understands more of the same lines.
-inline constexpr uint32_t kParserVersion = 1;
+inline constexpr uint32_t kParserVersion = 2;
 // Version of the rule that decides which line starts a session.
 inline constexpr uint32_t kKeyVersion = 1;
 

@@ -65,6 +65,13 @@ bool IsNumber(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
 }
 
+void SetServiceName(std::string_view text, std::string& name) {
+  SetText(text, kServiceMax, name);
+  for (char& c : name) {
+    if (!absl::ascii_isalnum(c) && c != '.' && c != '_' && c != ':' && c != '-') c = '_';
+  }
+}
+
 std::string_view WithoutProcessId(std::string_view tag) { return tag.substr(0, tag.rfind('[')); }
 
 }  // namespace
@@ -74,10 +81,7 @@ std::string_view WithoutProcessId(std::string_view tag) { return tag.substr(0, t
 Service ServiceOf(std::string_view tag) {
   const SessionTag parsed = ParsePostfixTag(WithoutProcessId(tag));
   Service service = {.name = {}, .wrapper_mode = parsed.wrapper_mode};
-  SetText(parsed.service, kServiceMax, service.name);
-  for (char& c : service.name) {
-    if (!absl::ascii_isalnum(c) && c != '.' && c != '_' && c != ':' && c != '-') c = '_';
-  }
+  SetServiceName(parsed.service, service.name);
   if (service.name.empty()) service.name = "smtpd";
   return service;
 }
@@ -139,9 +143,9 @@ void OpenSession::Take(absl::Time time, const Event& event) {
         session_.auth_accepted = 1;
       }
       break;
-    case EventType::kProxyAccept:
+    case EventType::kMessageAccepted:
       facts_ |= kActivity;
-      ++proxy_accepts_;
+      ++accepted_messages_;
       break;
     case EventType::kReject:
       facts_ |= kActivity;
@@ -292,6 +296,13 @@ void OpenSession::BeginOutbound(const Service& service) {
   session_.service = service.name;
 }
 
+void OpenSession::NameConnection(std::string_view connection) { connection_.assign(connection); }
+
+void OpenSession::TakeService(const Event& event) {
+  if (!event.service.empty()) SetServiceName(event.service, session_.service);
+  if (event.implicit_tls) facts_ |= kImplicitTls;
+}
+
 bool OpenSession::IsPeer(const NamedAddress& peer) const {
   const Session::Peer& own = session_.peer;
   if (own.address != peer.address) return false;
@@ -428,8 +439,8 @@ void OpenSession::End(v1::EndReason reason, const Service& service) {
     DecideTlsOutbound();
   } else {
     session_.direction = v1::DIRECTION_INBOUND;
-    session_.service = service.name;
-    DecideTls(service.wrapper_mode);
+    if (session_.service.empty()) session_.service = service.name;
+    DecideTls(service.wrapper_mode || Has(kImplicitTls));
   }
   if (session_.tls.state != v1::TLS_STATE_FAILED) {
     // Problems of the library after the handshake, say.
@@ -486,7 +497,7 @@ void OpenSession::DecideTlsOutbound() {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_DELIVERY_FIELD);
   } else if (Has(kFieldPlaintext)) {
     SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_DELIVERY_FIELD);
-  } else if (Has(kOutcome) && !Has(kFieldUnknown)) {
+  } else if (Has(kOutcome | kDisconnected) && !Has(kFieldUnknown)) {
     SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_NO_TLS_LINE);
   } else {
     SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
@@ -581,8 +592,8 @@ const Session& OpenSession::Finish(const PeerClassifier& peers) {
 // A DATA command counts the messages it accepted, BDAT counts chunks.
 int32_t OpenSession::Messages() const {
   const auto confirmed = static_cast<int32_t>(confirmed_queue_ids_.size());
-  if (!Has(kCounters)) return confirmed + proxy_accepts_;
-  return Has(kBdat) ? std::max(messages_by_counter_, confirmed + proxy_accepts_)
+  if (!Has(kCounters)) return confirmed + accepted_messages_;
+  return Has(kBdat) ? std::max(messages_by_counter_, confirmed + accepted_messages_)
                     : messages_by_counter_;
 }
 
@@ -591,8 +602,10 @@ void OpenSession::BecomeTombstone(absl::Time last_time) {
     facts_ &= kUncertain;
   } else {
     Session::Key key = std::move(session_.key);
+    std::string connection = std::move(connection_);
     Clear();
     session_.key = std::move(key);
+    connection_ = std::move(connection);
   }
   ended_ = false;
   tombstone_ = true;
@@ -604,11 +617,12 @@ void OpenSession::Clear() {
   last_time_ = absl::Time();
   facts_ = 0;
   messages_by_counter_ = 0;
-  proxy_accepts_ = 0;
+  accepted_messages_ = 0;
   tombstone_ = false;
   ended_ = false;
   open_queue_ids_.clear();
   confirmed_queue_ids_.clear();
+  connection_.clear();
   connection_uses_ = 0;
   delivery_queue_id_.clear();
   delivery_delays_.clear();
@@ -621,9 +635,10 @@ void OpenSession::Save(agent::v1::OpenSession& saved) const {
   saved.set_ended(ended_);
   saved.set_facts(facts_);
   saved.set_messages_by_counter(messages_by_counter_);
-  saved.set_proxy_accepts(proxy_accepts_);
+  saved.set_accepted_messages(accepted_messages_);
   for (const std::string& id : confirmed_queue_ids_) saved.add_confirmed_queue_ids(id);
   for (const std::string& id : open_queue_ids_) saved.add_open_queue_ids(id);
+  saved.set_connection(connection_);
   if (!outbound()) return;
   saved.set_connection_uses(connection_uses_);
   saved.set_delivery_queue_id(delivery_queue_id_);
@@ -638,10 +653,11 @@ void OpenSession::Restore(const agent::v1::OpenSession& saved) {
   ended_ = saved.ended();
   facts_ = saved.facts();
   messages_by_counter_ = saved.messages_by_counter();
-  proxy_accepts_ = saved.proxy_accepts();
+  accepted_messages_ = saved.accepted_messages();
   confirmed_queue_ids_.assign(saved.confirmed_queue_ids().begin(),
                               saved.confirmed_queue_ids().end());
   open_queue_ids_.assign(saved.open_queue_ids().begin(), saved.open_queue_ids().end());
+  connection_ = saved.connection();
   connection_uses_ = saved.connection_uses();
   delivery_queue_id_ = saved.delivery_queue_id();
   delivery_delays_ = saved.delivery_delays();

@@ -35,6 +35,12 @@ class OpenSession {
              bool uncertain);
   // After Begin, of a session that this host opened.
   void BeginOutbound(const Service& service);
+  // After Begin: what names the connection in its lines, Event::connection.  Then the
+  // log tells where the session ends.
+  void NameConnection(std::string_view connection);
+  const std::string& connection() const { return connection_; }
+  // What the first line says of the service.
+  void TakeService(const Event& event);
 
   // Takes one of the session's own lines.  Queue ids are the caller's.
   void Take(absl::Time time, const Event& event);
@@ -56,7 +62,7 @@ class OpenSession {
   // What Take does for a session that only swallows lines.
   void Follow(const Event& event);
   // A line told how a delivery ended; it may have been the last.
-  bool resting() const { return Has(kOutcome) && !tombstone_ && !ended_; }
+  bool resting() const { return Has(kOutcome) && !tombstone_ && !ended_ && connection_.empty(); }
   // Deliveries over the connection; 0 while none ended, or if there can be no more.
   int connection_uses() const { return Has(kClosed) ? 0 : connection_uses_; }
   // Lines of its stamp may be missing.
@@ -122,6 +128,7 @@ class OpenSession {
     kFieldPlaintext = 1 << 17,    //   or so,
     kFieldUnknown = 1 << 18,      //   or that nobody knows.
     kUnixSocket = 1 << 19,        // To a socket of this host.
+    kImplicitTls = 1 << 20,       // The first line says that TLS began with the connection.
   };
   bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
 
@@ -154,11 +161,12 @@ class OpenSession {
   absl::Time last_time_;
   uint32_t facts_ = 0;
   int32_t messages_by_counter_ = 0;
-  int32_t proxy_accepts_ = 0;
+  int32_t accepted_messages_ = 0;
   bool tombstone_ = false;
   bool ended_ = false;
   std::vector<std::string> open_queue_ids_;
   std::vector<std::string> confirmed_queue_ids_;
+  std::string connection_;
   int connection_uses_ = 0;
   std::string delivery_queue_id_;
   std::string delivery_delays_;

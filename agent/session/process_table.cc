@@ -45,8 +45,15 @@ void ProcessTable::Free(Process& process) {
   RemoveIfUnused(process);
 }
 
+void ProcessTable::FreeConnection(Process& process) {
+  --process.connections;
+  RemoveIfUnused(process);
+}
+
 void ProcessTable::RemoveIfUnused(Process& process) {
-  if (process.stamps == 0 && !process.session.has_value()) processes_.erase(NameOf(process));
+  if (process.stamps == 0 && process.connections == 0 && !process.session.has_value()) {
+    processes_.erase(NameOf(process));
+  }
 }
 
 uint32_t ProcessTable::NextOrdinal(Process& process, absl::Time stamp, absl::Time now,

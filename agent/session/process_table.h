@@ -41,7 +41,7 @@ struct ProcessSession : OpenSession {
   // Connections to the same server, as they were last used.
   std::optional<SessionList::iterator> older, newer;
   // Whether it is one of these.
-  bool connection = false;
+  bool reusable = false;
 };
 
 // Tags name a process of one host.
@@ -57,6 +57,8 @@ struct Process {
   std::string tag;
   Service service;  // Empty until somebody asks.
   std::optional<SessionList::iterator> session;
+  // Sessions beside it, whose lines name their connection.
+  int connections = 0;
   // Stamps that the table remembers of it.
   int stamps = 0;
 };
@@ -72,10 +74,11 @@ class ProcessTable {
 
   // Null when nothing is known of it.
   Process* Find(const ProcessName& name);
-  // A process stays where it is while it has a session or remembered stamps.
+  // A process stays where it is while it has sessions or remembered stamps.
   Process& FindOrAdd(const ProcessName& name);
   // Ends what the process does now.
   void Free(Process& process);
+  void FreeConnection(Process& process);
 
   // Returns how often this was called for `process` and `stamp` before.  `now`
   // is the log's time.  Adds to `forgotten` the stamps that left before their time;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "agent/parser/postfix.h"
+#include "agent/parser/dialect.h"
 #include "agent/session/session.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -29,7 +29,7 @@ void LogReading::Read(std::string_view line) {
   if (first_line_.Returns(line.substr(frame.host.data() - line.data()), frame.time)) {
     assembler_->OnLogBeginsAgain(frame.time);
   }
-  switch (ParsePostfix(frame, event_)) {
+  switch (ParseDialect(frame, event_)) {
     case LineClass::kEvent:
       ++counts_.parsed;
       assembler_->Add(frame, event_);

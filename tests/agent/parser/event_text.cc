@@ -32,7 +32,7 @@ std::string_view TypeText(EventType type) {
       return "queue-id-active";
     case EventType::kQueueIdCanceled:
       return "queue-id-canceled";
-    case EventType::kProxyAccept:
+    case EventType::kMessageAccepted:
       return "proxy-accept";
     case EventType::kReject:
       return "reject";

@@ -56,7 +56,7 @@ TEST_F(AssemblerTest, GoldenKeys) {
   for (EventType type :
        {EventType::kTlsEstablished, EventType::kTlsSetup, EventType::kTlsFailed,
         EventType::kTlsRefusedAfterHandshake, EventType::kTlsRefusedBeforeHandshake,
-        EventType::kAbnormalEnd, EventType::kQueueIdAssigned, EventType::kProxyAccept,
+        EventType::kAbnormalEnd, EventType::kQueueIdAssigned, EventType::kMessageAccepted,
         EventType::kReject, EventType::kAuthFailed, EventType::kLimit}) {
     Add("postfix-in/submission/smtpd[23]", Of(type));
     Add("postfix-in/submission/smtpd[23]", Disconnect());
@@ -580,7 +580,7 @@ TEST_F(AssemblerTest, WithoutCountersConfirmedQueueIdsAreMessages) {
 }
 
 TEST_F(AssemblerTest, WithoutCountersAProxysAcceptancesAreMessages) {
-  AddAll({Connect(), QueueId(""), Of(EventType::kProxyAccept), BareDisconnect()});
+  AddAll({Connect(), QueueId(""), Of(EventType::kMessageAccepted), BareDisconnect()});
   EXPECT_THAT(TakeTexts(), ElementsAre(testing::EndsWith(" DISCONNECT messages=1")));
 }
 
