@@ -22,7 +22,7 @@ using Values = google::protobuf::RepeatedPtrField<std::string>;
 constexpr int kLimitDefault = 1000;
 constexpr int kLimitMax = 10'000;
 constexpr int kFilterValuesMax = 1000;
-constexpr char kAllPeerClasses[] = "all";
+constexpr char kAll[] = "all";
 
 // Values of text labels that are neither all lower nor all upper case.
 constexpr const char* kMixedCase[] = {
@@ -137,36 +137,50 @@ absl::Status ParseHosts(const Values& values, std::vector<std::string>& hosts) {
   return absl::OkStatus();
 }
 
-absl::Status ParsePeerClasses(const Values& values, std::vector<int>& numbers) {
+// Of a label that is not whole unless asked for: without values it is `usual`, or
+// everything when that is null.
+absl::Status ParseNumbersOrAll(absl::string_view field, Label label, const Values& values,
+                               std::optional<int> usual, std::vector<int>& numbers) {
   if (values.empty()) {
-    numbers = {v1::PEER_CLASS_EXTERNAL};
+    if (usual.has_value()) numbers = {*usual};
     return absl::OkStatus();
   }
   Values named;
   bool all = false;
   for (const std::string& value : values) {
-    if (absl::EqualsIgnoreCase(value, kAllPeerClasses)) {
+    if (absl::EqualsIgnoreCase(value, kAll)) {
       all = true;
     } else {
       *named.Add() = value;
     }
   }
-  absl::Status status = ParseNumbers("peer_classes", Label::kPeerClass, named, numbers);
+  absl::Status status = ParseNumbers(field, label, named, numbers);
   if (!status.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(status.message(), ", or \"", kAllPeerClasses, "\""));
+    return absl::InvalidArgumentError(absl::StrCat(status.message(), ", or \"", kAll, "\""));
   }
   if (all) numbers.clear();
   return absl::OkStatus();
 }
 
+// Rows of services keep the directions apart by themselves.
+std::optional<int> UsualDirection(const v1::TlsStatsFilter& filter, const StatsQuery& query) {
+  const auto grouped = [&](Label label) { return query.group_by.test(static_cast<size_t>(label)); };
+  if (grouped(Label::kDirection) || grouped(Label::kService) || !filter.services().empty()) {
+    return std::nullopt;
+  }
+  return v1::DIRECTION_INBOUND;
+}
+
+// `query` has its `group_by`.
 absl::Status ParseFilter(const v1::TlsStatsFilter& filter, StatsQuery& query) {
   LabelFilter& out = query.filter;
   for (const absl::Status& status : {
            ParseHosts(filter.hosts(), query.hosts),
            ParseText("services", filter.services(), out.services),
-           ParseNumbers("directions", Label::kDirection, filter.directions(), out.directions),
-           ParsePeerClasses(filter.peer_classes(), out.peer_classes),
+           ParseNumbersOrAll("directions", Label::kDirection, filter.directions(),
+                             UsualDirection(filter, query), out.directions),
+           ParseNumbersOrAll("peer_classes", Label::kPeerClass, filter.peer_classes(),
+                             v1::PEER_CLASS_EXTERNAL, out.peer_classes),
            ParseText("protocols", filter.protocols(), out.protocols),
            ParseText("ciphers", filter.ciphers(), out.ciphers),
            ParseText("kex_groups", filter.kex_groups(), out.kex_groups),
@@ -206,8 +220,8 @@ absl::StatusOr<TlsStatsQuestion> ParseRequest(const v1::GetTlsStatsRequest& requ
   if (!window.ok()) return window.status();
   question.window = *window;
 
-  if (absl::Status s = ParseFilter(request.filter(), question.query); !s.ok()) return s;
   if (absl::Status s = ParseGroupBy(request.group_by(), question.query); !s.ok()) return s;
+  if (absl::Status s = ParseFilter(request.filter(), question.query); !s.ok()) return s;
   if (absl::Status s = ParseBucket(request.bucket(), question.query.bucket); !s.ok()) return s;
   if (absl::Status s = ParseOrderBy(request.order_by(), question.order_by); !s.ok()) return s;
   if (absl::Status s = FindPieces(question); !s.ok()) return s;

@@ -81,34 +81,50 @@ void AddRows(const TlsStatsQuestion& question, std::vector<Row> rows,
   response.set_rows_omitted(static_cast<int64_t>(rows.size() - added));
 }
 
-// Counts the sessions of the peer classes that the filter leaves out.
-absl::Status AddOtherPeerClasses(const Store& store, const TlsStatsQuestion& question,
-                                 const QueryGuard& guard, v1::GetTlsStatsResponse& response) {
-  const std::vector<int>& permitted = question.query.filter.peer_classes;
-  if (permitted.empty()) return absl::OkStatus();
+// Sessions by the values of an enumerated label that its filter leaves out: those
+// of `permitted`, which is the filter's list in `LabelFilter`.
+absl::StatusOr<std::map<int, int64_t>> CountOthers(const Store& store,
+                                                   const TlsStatsQuestion& question, Label label,
+                                                   std::vector<int> LabelFilter::*permitted,
+                                                   int Labels::*value, const QueryGuard& guard) {
+  std::map<int, int64_t> sessions;
+  if ((question.query.filter.*permitted).empty()) return sessions;
   StatsQuery query;
   query.start = question.window.start;
   query.end = question.window.end;
   query.hosts = question.query.hosts;
   query.filter = question.query.filter;
-  query.filter.peer_classes.clear();
-  query.group_by.set(static_cast<size_t>(Label::kPeerClass));
+  (query.filter.*permitted).clear();
+  query.group_by.set(static_cast<size_t>(label));
   absl::StatusOr<StatsResult> result = store.QueryStats(query, guard);
   if (!result.ok()) return result.status();
 
-  const EnumNames& names = EnumNames::Of(Label::kPeerClass);
-  std::map<int, int64_t> sessions;
+  const EnumNames& names = EnumNames::Of(label);
   for (int i = 1; i < names.descriptor().value_count(); ++i) {
     sessions[names.descriptor().value(i)->number()] = 0;  // Shown also without sessions.
   }
-  for (const StatsRow& row : result->rows) {
-    sessions[row.labels.peer_class] += row.measures.sessions;
-  }
-  for (const int number : permitted) sessions.erase(number);
-  for (const auto& [number, count] : sessions) {
+  for (const StatsRow& row : result->rows) sessions[row.labels.*value] += row.measures.sessions;
+  for (const int number : question.query.filter.*permitted) sessions.erase(number);
+  return sessions;
+}
+
+absl::Status AddOthers(const Store& store, const TlsStatsQuestion& question,
+                       const QueryGuard& guard, v1::GetTlsStatsResponse& response) {
+  auto classes = CountOthers(store, question, Label::kPeerClass, &LabelFilter::peer_classes,
+                             &Labels::peer_class, guard);
+  if (!classes.ok()) return classes.status();
+  for (const auto& [number, sessions] : *classes) {
     v1::PeerClassCount& other = *response.add_other_peer_classes();
-    other.set_peer_class(names.NameOf(number));
-    other.set_sessions(count);
+    other.set_peer_class(EnumNames::Of(Label::kPeerClass).NameOf(number));
+    other.set_sessions(sessions);
+  }
+  auto directions = CountOthers(store, question, Label::kDirection, &LabelFilter::directions,
+                                &Labels::direction, guard);
+  if (!directions.ok()) return directions.status();
+  for (const auto& [number, sessions] : *directions) {
+    v1::DirectionCount& other = *response.add_other_directions();
+    other.set_direction(EnumNames::Of(Label::kDirection).NameOf(number));
+    other.set_sessions(sessions);
   }
   return absl::OkStatus();
 }
@@ -154,7 +170,7 @@ absl::StatusOr<v1::GetTlsStatsResponse> AnswerTlsStats(const Store& store,
   const Counts total = TotalOf(rows);
   SetCounts(total, *response.mutable_total());
   AddRows(*question, std::move(rows), response);
-  if (absl::Status s = AddOtherPeerClasses(store, *question, guard, response); !s.ok()) return s;
+  if (absl::Status s = AddOthers(store, *question, guard, response); !s.ok()) return s;
   if (total.sessions == 0) {
     if (absl::Status s = AddNewestHour(store, *question, guard, response); !s.ok()) return s;
   }

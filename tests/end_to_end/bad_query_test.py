@@ -32,7 +32,7 @@ REFUSED = [
     ({"time_zone": "+25:00"}, 'time_zone "+25:00" is no offset', 'expected "UTC"'),
     ({"time_zone": "Asia/Kolkata"}, 'time_zone "Asia/Kolkata" is +05:30', "only offsets of whole hours"),
     # Values of enumerations that there are not.
-    ({"filter": {"directions": ["sideways"]}}, 'filter.directions has "sideways": ', "INBOUND, OUTBOUND"),
+    ({"filter": {"directions": ["sideways"]}}, 'filter.directions has "sideways": ', 'INBOUND, OUTBOUND, or "all"'),
     ({"filter": {"peer_classes": ["internal"]}}, 'filter.peer_classes has "internal": ',
      'EXTERNAL, LOOPBACK, EXCLUDED, or "all"'),
     ({"filter": {"tls_states": ["TLS"]}}, 'filter.tls_states has "TLS": ',

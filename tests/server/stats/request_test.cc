@@ -44,7 +44,7 @@ LabelSet Set(std::initializer_list<Label> labels) {
   return set;
 }
 
-TEST(RequestTest, EmptyRequestAsksForADayOfExternalPeersInOneRow) {
+TEST(RequestTest, EmptyRequestAsksForADayOfInboundSessionsOfExternalPeersInOneRow) {
   const TlsStatsQuestion q = Parse("");
   EXPECT_EQ(FormatWindow(q.window), "2026-11-01T10:00:00Z/2026-11-02T10:00:00Z");
   EXPECT_TRUE(q.query.group_by.none());
@@ -52,7 +52,8 @@ TEST(RequestTest, EmptyRequestAsksForADayOfExternalPeersInOneRow) {
   EXPECT_EQ(q.query.bucket, absl::ZeroDuration());
   EXPECT_THAT(q.query.hosts, IsEmpty());
   EXPECT_THAT(q.query.filter.peer_classes, ElementsAre(v1::PEER_CLASS_EXTERNAL));
-  EXPECT_EQ(q.query.filter.Used(), Set({Label::kPeerClass}));
+  EXPECT_THAT(q.query.filter.directions, ElementsAre(v1::DIRECTION_INBOUND));
+  EXPECT_EQ(q.query.filter.Used(), Set({Label::kPeerClass, Label::kDirection}));
   EXPECT_EQ(q.limit, 1000);
   EXPECT_THAT(q.order_by, IsEmpty());
   EXPECT_THAT(q.pieces, ElementsAre(ZonePiece{q.window, absl::ZeroDuration()}));
@@ -137,10 +138,24 @@ TEST(RequestTest, WrongEnumerationListsTheRightOnes) {
   EXPECT_EQ(ErrorOf("filter { peer_classes: 'internal' }"),
             "filter.peer_classes has \"internal\": expected any of EXTERNAL, LOOPBACK, EXCLUDED, "
             "or \"all\"");
-  EXPECT_THAT(ErrorOf("filter { directions: 'in' }"), HasSubstr("INBOUND, OUTBOUND"));
+  EXPECT_THAT(ErrorOf("filter { directions: 'in' }"), HasSubstr("INBOUND, OUTBOUND, or \"all\""));
   EXPECT_THAT(ErrorOf("filter { trusts: '-1' }"), HasSubstr("ANONYMOUS, UNTRUSTED"));
   EXPECT_THAT(ErrorOf("filter { evidences: 'x' }"), HasSubstr("HANDSHAKE_LINE"));
   EXPECT_THAT(ErrorOf("filter { handshakes: 'x' }"), HasSubstr("NEW, RESUMED, REUSED"));
+}
+
+TEST(RequestTest, InboundIsTheUsualDirectionUnlessServicesAreTold) {
+  for (const char* request : {"", "group_by: 'cipher'", "filter { hosts: 'mx1' }"}) {
+    EXPECT_THAT(Parse(request).query.filter.directions, ElementsAre(v1::DIRECTION_INBOUND))
+        << request;
+  }
+  for (const char* request :
+       {"group_by: ['host', 'direction']", "group_by: 'service'", "filter { services: 'smtp' }",
+        "filter { directions: 'all' }", "filter { directions: ['inbound', 'ALL'] }"}) {
+    EXPECT_THAT(Parse(request).query.filter.directions, IsEmpty()) << request;
+  }
+  EXPECT_THAT(Parse("group_by: 'service' filter { directions: 'inbound' }").query.filter.directions,
+              ElementsAre(v1::DIRECTION_INBOUND));
 }
 
 TEST(RequestTest, AllPeerClassesLiftTheRestriction) {

@@ -57,11 +57,10 @@ bool Permits(const Names& permitted, const std::string& value, const std::string
   });
 }
 
-// All filters but that of peer classes.
+// All filters but those of peer classes and directions.
 bool PassesOthers(const v1::TlsStatsFilter& f, const Seen& s) {
   const auto& l = s.labels;
   return Permits(f.hosts(), l.at("host")) && Permits(f.services(), l.at("service")) &&
-         Permits(f.directions(), l.at("direction"), "DIRECTION_") &&
          Permits(f.protocols(), l.at("protocol")) &&
          (Permits(f.ciphers(), l.at("cipher")) ||
           (!s.iana.empty() && Permits(f.ciphers(), s.iana))) &&
@@ -75,6 +74,19 @@ bool PassesOthers(const v1::TlsStatsFilter& f, const Seen& s) {
 bool PassesPeerClass(const v1::TlsStatsFilter& f, const std::string& peer_class) {
   if (f.peer_classes().empty()) return peer_class == "EXTERNAL";
   return Permits(f.peer_classes(), "all") || Permits(f.peer_classes(), peer_class, "PEER_CLASS_");
+}
+
+bool Asked(const Names& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool PassesDirection(const v1::GetTlsStatsRequest& request, const std::string& direction) {
+  const auto& f = request.filter();
+  if (!f.directions().empty()) {
+    return Permits(f.directions(), "all") || Permits(f.directions(), direction, "DIRECTION_");
+  }
+  return direction == "INBOUND" || !f.services().empty() ||
+         Asked(request.group_by(), "direction") || Asked(request.group_by(), "service");
 }
 
 absl::Time FloorHour(absl::Time time) {
@@ -167,10 +179,6 @@ v1::TlsStatsRow EmptyRow() {
   return row;
 }
 
-bool Asked(const Names& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 void SetLabels(const Seen& s, const Names& group_by, v1::TlsStatsRow& row) {
   for (const std::string& name : group_by) {
     v1::TlsLabels& out = *row.mutable_labels();
@@ -227,14 +235,29 @@ bool Before(const v1::TlsStatsRow& a, const v1::TlsStatsRow& b, const Names& ord
   return false;
 }
 
-void AddOtherClasses(const v1::TlsStatsFilter& filter, const std::vector<Seen>& others,
-                     v1::GetTlsStatsResponse& response) {
+// `others` are sessions that one of the two filters leaves out.
+void AddOthers(const v1::GetTlsStatsRequest& request, const std::vector<Seen>& others,
+               v1::GetTlsStatsResponse& response) {
+  const auto passes_class = [&](const std::string& name) {
+    return PassesPeerClass(request.filter(), name);
+  };
+  const auto passes_direction = [&](const std::string& name) {
+    return PassesDirection(request, name);
+  };
   for (const char* name : {"EXTERNAL", "LOOPBACK", "EXCLUDED"}) {
-    if (PassesPeerClass(filter, name)) continue;
+    if (passes_class(name)) continue;
     v1::PeerClassCount& other = *response.add_other_peer_classes();
     other.set_peer_class(name);
-    other.set_sessions(std::count_if(others.begin(), others.end(), [name](const Seen& s) {
-      return s.labels.at("peer_class") == name;
+    other.set_sessions(std::count_if(others.begin(), others.end(), [&](const Seen& s) {
+      return s.labels.at("peer_class") == name && passes_direction(s.labels.at("direction"));
+    }));
+  }
+  for (const char* name : {"INBOUND", "OUTBOUND"}) {
+    if (passes_direction(name)) continue;
+    v1::DirectionCount& other = *response.add_other_directions();
+    other.set_direction(name);
+    other.set_sessions(std::count_if(others.begin(), others.end(), [&](const Seen& s) {
+      return s.labels.at("direction") == name && passes_class(s.labels.at("peer_class"));
     }));
   }
 }
@@ -260,7 +283,8 @@ v1::GetTlsStatsResponse Oracle::Answer(const KnownRequest& known) const {
   for (const Seen& s : sessions_) {
     if (!PassesOthers(request.filter(), s)) continue;
     const bool in_window = start <= s.hour && s.hour < end;
-    if (!PassesPeerClass(request.filter(), s.labels.at("peer_class"))) {
+    if (!PassesPeerClass(request.filter(), s.labels.at("peer_class")) ||
+        !PassesDirection(request, s.labels.at("direction"))) {
       if (in_window) others.push_back(s);
       continue;
     }
@@ -303,7 +327,7 @@ v1::GetTlsStatsResponse Oracle::Answer(const KnownRequest& known) const {
   if (counted.empty() && newest.has_value()) {
     response.mutable_newest_data_hour()->set_seconds(absl::ToUnixSeconds(*newest));
   }
-  AddOtherClasses(request.filter(), others, response);
+  AddOthers(request, others, response);
   return response;
 }
 

@@ -129,7 +129,7 @@ void MaybeFilter(Dice& dice, const char* const (&names)[n], int64_t one_in,
 
 void AddFilter(Dice& dice, v1::TlsStatsFilter& filter) {
   constexpr const char* kMoreHosts[] = {"mx1", "mx2.example.org", "mx3", "relay-4", "unknown"};
-  constexpr const char* kDirections[] = {"INBOUND", "DIRECTION_OUTBOUND"};
+  constexpr const char* kDirections[] = {"INBOUND", "DIRECTION_OUTBOUND", "all"};
   constexpr const char* kClasses[] = {"EXTERNAL", "LOOPBACK", "PEER_CLASS_EXCLUDED", "all"};
   constexpr const char* kStates[] = {"ESTABLISHED", "FAILED", "TLS_STATE_PLAINTEXT", "UNKNOWN"};
   constexpr const char* kEvidences[] = {"HANDSHAKE_LINE", "STARTTLS_COUNTER", "NO_TLS_LINE", ""};
@@ -145,7 +145,7 @@ void AddFilter(Dice& dice, v1::TlsStatsFilter& filter) {
                                       ""};
   MaybeFilter(dice, kMoreHosts, 4, filter.mutable_hosts());
   MaybeFilter(dice, kServices, 6, filter.mutable_services());
-  MaybeFilter(dice, kDirections, 6, filter.mutable_directions());
+  MaybeFilter(dice, kDirections, 3, filter.mutable_directions());
   MaybeFilter(dice, kClasses, 2, filter.mutable_peer_classes());
   MaybeFilter(dice, kProtocols, 10, filter.mutable_protocols());
   MaybeFilter(dice, kCiphers, 8, filter.mutable_ciphers());

@@ -90,6 +90,29 @@ TEST_F(TlsStatsTest, OtherPeerClassesAreCountedApart) {
   EXPECT_THAT(Ask(all).other_peer_classes(), IsEmpty());
 }
 
+TEST_F(TlsStatsTest, OtherDirectionsAreCountedApart) {
+  store_.query_stats = [](const StatsQuery& query, const QueryGuard&) {
+    StatsResult result;
+    result.rows = {Sessions(5)};
+    result.rows[0].labels.direction = v1::DIRECTION_INBOUND;
+    if (query.filter.directions.empty()) {
+      result.rows.push_back(Sessions(3));
+      result.rows[1].labels.direction = v1::DIRECTION_OUTBOUND;
+    }
+    return result;
+  };
+  const v1::GetTlsStatsResponse r = Ask();
+  EXPECT_EQ(r.total().sessions(), 5);
+  ASSERT_EQ(r.other_directions_size(), 1);
+  EXPECT_EQ(r.other_directions(0).direction(), "OUTBOUND");
+  EXPECT_EQ(r.other_directions(0).sessions(), 3);
+
+  v1::GetTlsStatsRequest all;
+  all.mutable_filter()->add_directions("all");
+  EXPECT_EQ(Ask(all).total().sessions(), 8);
+  EXPECT_THAT(Ask(all).other_directions(), IsEmpty());
+}
+
 TEST_F(TlsStatsTest, RowsBeyondTheLimitAreInTheTotal) {
   std::vector<StatsRow> rows;
   for (int i = 1; i <= 5; ++i) {
