@@ -90,13 +90,15 @@ struct CommandCounter {
 enum class EventType {
   // A session of this tag begins.
   kConnect,
+  // The connection goes to another service, whose lines make it a session.
+  kHandedOn,
   // It ends.  `counters` are filled when the line has any (Postfix 3.0).
   kDisconnect,
   // A finished handshake, with `tls`.
   kTlsEstablished,
-  // Postfix 2.x: TLS is about to begin.
+  // TLS is about to begin (Postfix 2.x; tlsproxy).
   kTlsSetup,
-  // A failed handshake: `reason` is "-1", "lost connection" or a system error.
+  // A failed handshake: `reason` is "-1", "lost connection", a system error, or empty.
   kTlsFailed,
   // An error of the TLS library; belongs to the open session of this tag, if
   // any.  `reason` is the library's text, `alert` the peer's alert number.
@@ -157,6 +159,10 @@ struct Event {
   // service.  Empty, false: what the tag says.
   std::string_view service;
   bool implicit_tls = false;
+  // Who wrote the line may still hand the connection on (kHandedOn, or in silence).
+  bool may_be_handed_on = false;
+  // The line is another process's than the session's own: it never begins one.
+  bool only_continues = false;
 
   TlsSummary tls;
 
@@ -190,6 +196,8 @@ inline void Event::Reset() {
   connection = {};
   service = {};
   implicit_tls = false;
+  may_be_handed_on = false;
+  only_continues = false;
   has_counters = false;
   counters.clear();
   reason = {};

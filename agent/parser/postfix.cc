@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "agent/parser/fields.h"
+#include "agent/parser/postfix_postscreen.h"
 #include "agent/parser/postfix_smtp.h"
 #include "agent/parser/postfix_smtpd.h"
 
@@ -60,14 +61,13 @@ LineClass ParseMaster(std::string_view text, Event& event) {
 
 // Programs of Postfix whose lines say nothing about a session of smtpd.
 bool IsOtherProgram(std::string_view name) {
-  static constexpr std::array<std::string_view, 38> kPrograms = {
-      "anvil",      "bounce",    "defer",     "discard",        "dnsblog",   "error",
-      "flush",      "local",     "oqmgr",     "pickup",         "pipe",      "postalias",
-      "postconf",   "postdrop",  "postkick",  "postfix-script", "postlog",   "postlogd",
-      "postmap",    "postmulti", "postqueue", "postscreen",     "postsuper", "proxymap",
-      "proxywrite", "qmqpd",     "relay",     "retry",          "scache",    "sendmail",
-      "showq",      "spawn",     "tlsmgr",    "tlsproxy",       "trace",     "trivial-rewrite",
-      "verify",     "virtual"};
+  static constexpr std::array<std::string_view, 36> kPrograms = {
+      "anvil",    "bounce",    "defer",     "discard",         "dnsblog",  "error",
+      "flush",    "local",     "oqmgr",     "pickup",          "pipe",     "postalias",
+      "postconf", "postdrop",  "postkick",  "postfix-script",  "postlog",  "postlogd",
+      "postmap",  "postmulti", "postqueue", "postsuper",       "proxymap", "proxywrite",
+      "qmqpd",    "relay",     "retry",     "scache",          "sendmail", "showq",
+      "spawn",    "tlsmgr",    "trace",     "trivial-rewrite", "verify",   "virtual"};
   // The first letter tells most of them apart.
   for (const std::string_view program : kPrograms) {
     if (program.front() == name.front() && program == name) return true;
@@ -104,6 +104,14 @@ LineClass ParsePostfix(const FramedLine& line, Event& event) {
   if (Is(name, "qmgr") || Is(name, "nqmgr")) return ParseQmgr(line.text, event);
   if (Is(name, "cleanup")) return ParseCleanup(line.text, event);
   if (Is(name, "master")) return ParseMaster(line.text, event);
+  if (Is(name, "postscreen")) {
+    event.Reset();
+    return ParsePostscreen(line.text, event);
+  }
+  if (Is(name, "tlsproxy")) {
+    event.Reset();
+    return ParseTlsProxy(line.text, event);
+  }
   return IsOtherProgram(name) ? LineClass::kIgnored : LineClass::kNotMine;
 }
 

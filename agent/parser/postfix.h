@@ -1,10 +1,10 @@
-// Postfix's dialect: smtpd, smtp and lmtp under any syslog name and service, and the
-// lines of master, qmgr and cleanup that decide about their sessions.
+// Postfix's dialect: smtpd, smtp and lmtp under any syslog name and service, postscreen and
+// tlsproxy, and the lines of master, qmgr and cleanup that decide about their sessions.
 //
 // Follows the format strings of Postfix 2.2 to 3.11 (src/smtpd/smtpd.c,
-// smtpd_chat.c, src/smtp, src/global/log_adhoc.c, src/tls/tls_misc.c, src/master,
-// src/qmgr, src/cleanup), not samples.  Text chosen by a peer is only ever read to the end of its
-// own field, so that it cannot forge an event.
+// smtpd_chat.c, src/smtp, src/global/log_adhoc.c, src/postscreen, src/tlsproxy,
+// src/tls/tls_misc.c, src/master, src/qmgr, src/cleanup), not samples.  Text chosen by a peer is
+// only ever read to the end of its own field, so that it cannot forge an event.
 //
 // Pure functions; the views in results point into the line.
 

@@ -42,6 +42,7 @@ bool StartsSession(EventType type) {
     case EventType::kDelivery:
     case EventType::kServerGivenUp:
       return true;
+    case EventType::kHandedOn:
     case EventType::kTlsLibraryProblem:
     case EventType::kTlsReport:
     case EventType::kSessionNote:
@@ -75,7 +76,7 @@ const PeerClassifier& NothingExcluded() {
 
 }  // namespace
 
-// Sessions are nodes of five lists; a node moves between them and never in
+// Sessions are nodes of six lists; a node moves between them and never in
 // memory.  Every list is in the order in which its sessions came to its end, so
 // that only its head is looked at as log time moves on.
 //
@@ -83,6 +84,7 @@ const PeerClassifier& NothingExcluded() {
 //   tombstones  only swallow late lines; their process is not free either
 //   held        ended, but waiting for queue ids; their process is free again
 //   resting     outbound, with an outcome; their process may go on with them
+//   screening   may be handed on, or were by the last line of their process
 //   spare       memory for the next sessions
 //
 // Resting sessions are chained, too, by server: a delivery finds the connection it was
@@ -125,6 +127,10 @@ struct Assembler::Impl {
                Process* process);
   // The session has no use for its process any more, nor for its connection's name.
   void Release(Handle session);
+  // The process wrote another line than the one that would take back what its last one said.
+  void DropHandedOn(const FramedLine& line, const Event& event);
+  void Drop(Handle screened);
+  List& ListOf(Handle session);
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
 
@@ -142,6 +148,8 @@ struct Assembler::Impl {
   void AddQueueId(Handle session, std::string_view id);
   void ResolveQueueId(const FramedLine& line, std::string_view id, bool confirmed);
   void AbortProcess(const FramedLine& line, const Event& event);
+  template <typename Predicate>
+  void Abort(Predicate is_aborted);
   void AbortInstance(const FramedLine& line);
 
   static const Service& ServiceOf(Process& process);
@@ -161,7 +169,7 @@ struct Assembler::Impl {
   AssemblerObserver& observer;
   std::string own_host;  // `options.host` as in keys; empty: each line's.
 
-  List live, tombstones, held, resting, spare;
+  List live, tombstones, held, resting, screening, spare;
   // Queue ids open in sessions that are live or held.
   NameMap<Handle> by_queue_id;
   // Live sessions and tombstones whose lines name their connection.
@@ -226,6 +234,9 @@ void Assembler::Impl::MoveTo(absl::Time stamp) {
   while (!resting.empty() && time - resting.front().last_time() > options.rest_max) {
     FinishResting(resting.begin());
   }
+  while (!screening.empty() && time - screening.front().last_time() > options.screening_max) {
+    Drop(screening.begin());
+  }
   while (!tombstones.empty() && time - tombstones.front().last_time() > options.idle_max) {
     DropTombstone(tombstones.begin());
   }
@@ -235,6 +246,7 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   Process* process = nullptr;
   std::optional<Handle> session;
   if (!event.connection.empty()) {
+    if (!screening.empty()) DropHandedOn(line, event);
     session = FindByConnection(line, event);
   } else if (process = FindProcess(line); process != nullptr && process->session.has_value()) {
     session = Find(*process->session, line.time);
@@ -243,13 +255,15 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   if (event.type == EventType::kConnect && session.has_value()) {
     if ((*session)->tombstone()) {
       DropTombstone(*session);
+    } else if ((*session)->may_be_handed_on()) {
+      Drop(*session);
     } else {
       End(*session, v1::END_REASON_SUPERSEDED);
     }
     session.reset();
   }
   if (!session.has_value()) {
-    if (!StartsSession(event.type)) return;
+    if (!StartsSession(event.type) || event.only_continues) return;
     session = Start(line, event, process);
     if (!session.has_value()) return;
   }
@@ -257,8 +271,12 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
     SwallowLine(*session, line.time, event.type);
     return;
   }
-  live.splice(live.end(), live, *session);
+  List& list = ListOf(*session);
   (*session)->Take(line.time, event);
+  if (!event.may_be_handed_on) (*session)->set_may_be_handed_on(false);
+  List& next = ListOf(*session);
+  next.splice(next.end(), list, *session);
+  if ((*session)->handed_on()) (*session)->process->session = *session;
   if (event.type == EventType::kQueueIdAssigned) AddQueueId(*session, event.queue_id);
   if (event.type == EventType::kDisconnect) End(*session, v1::END_REASON_DISCONNECT);
   if (event.type == EventType::kProcessDying) End(*session, v1::END_REASON_ABORTED);
@@ -271,9 +289,30 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::FindByConnection(const F
   return Find(found->second, line.time);
 }
 
+Assembler::Impl::List& Assembler::Impl::ListOf(Handle session) {
+  return session->may_be_handed_on() ? screening : live;
+}
+
+void Assembler::Impl::DropHandedOn(const FramedLine& line, const Event& event) {
+  const Process* const process = FindProcess(line);
+  if (process == nullptr || !process->session.has_value()) return;
+  const Handle session = *process->session;
+  if (session->handed_on() && session->connection() != event.connection) Drop(session);
+}
+
+void Assembler::Impl::Drop(Handle screened) {
+  Release(screened);
+  Recycle(screening, screened);
+}
+
 // The clock moves in steps, and a session or tombstone that is past its time may
 // stand behind the list's head: what becomes of a line depends on its own time.
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(Handle session, absl::Time time) {
+  if (session->may_be_handed_on()) {
+    if (time - session->last_time() <= options.screening_max) return session;
+    Drop(session);
+    return std::nullopt;
+  }
   if (session->resting()) {
     if (time - session->last_time() <= options.rest_max) return session;
     FinishResting(session);
@@ -307,7 +346,8 @@ Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, const Eve
   MakeRoom(line.time);
   if (spare.empty()) spare.emplace_back();
   const Handle session = spare.begin();
-  List& list = cut ? tombstones : live;
+  if (event.may_be_handed_on) session->set_may_be_handed_on(true);
+  List& list = cut ? tombstones : ListOf(session);
   list.splice(list.end(), spare, session);
 
   if (process == nullptr) process = &FindOrAddProcess(line);
@@ -343,6 +383,7 @@ void Assembler::Impl::Release(Handle session) {
     processes.Free(process);
     return;
   }
+  if (process.session == session) process.session.reset();
   by_connection.erase(IdName(session->host(), session->connection()));
   processes.FreeConnection(process);
 }
@@ -541,12 +582,9 @@ void Assembler::Impl::AbortProcess(const FramedLine& line, const Event& event) {
   std::string suffix = "/";
   suffix.append(event.program_name).append(absl::StrCat("[", event.pid, "]"));
   const std::string_view host = KeyHost(line.host);
-  for (auto next = live.begin(); next != live.end();) {
-    const Handle session = next++;
-    if (session->tag().ends_with(suffix) && session->host() == host) {
-      End(session, v1::END_REASON_ABORTED);
-    }
-  }
+  Abort([&](const OpenSession& session) {
+    return session.tag().ends_with(suffix) && session.host() == host;
+  });
 }
 
 void Assembler::Impl::AbortInstance(const FramedLine& line) {
@@ -554,11 +592,28 @@ void Assembler::Impl::AbortInstance(const FramedLine& line) {
   if (slash == std::string_view::npos) return;
   const std::string_view prefix = line.program.substr(0, slash + 1);
   const std::string_view host = KeyHost(line.host);
+  Abort([&](const OpenSession& session) {
+    return session.tag().starts_with(prefix) && session.host() == host;
+  });
+}
+
+// Postfix hands on without a line what failed a test that is to be ignored, of which there
+// is a line: a connection that has none but its first was not handed on.
+template <typename Predicate>
+void Assembler::Impl::Abort(Predicate is_aborted) {
+  for (auto next = screening.begin(); next != screening.end();) {
+    const Handle session = next++;
+    if (!is_aborted(*session)) continue;
+    if (session->session().rank.lines_used > 1) {
+      Drop(session);
+      continue;
+    }
+    session->set_may_be_handed_on(false);
+    live.splice(live.end(), screening, session);
+  }
   for (auto next = live.begin(); next != live.end();) {
     const Handle session = next++;
-    if (session->tag().starts_with(prefix) && session->host() == host) {
-      End(session, v1::END_REASON_ABORTED);
-    }
+    if (is_aborted(*session)) End(session, v1::END_REASON_ABORTED);
   }
 }
 
@@ -602,7 +657,7 @@ void Assembler::Impl::DropTombstone(Handle tombstone) {
 }
 
 void Assembler::Impl::DropFrom(absl::Time stamp) {
-  for (List* list : {&live, &tombstones}) {
+  for (List* list : {&live, &screening, &tombstones}) {
     for (auto next = list->begin(); next != list->end();) {
       const Handle session = next++;
       if (session->stamp() < stamp) continue;
@@ -625,12 +680,12 @@ void Assembler::Impl::Recycle(List& list, Handle session) {
   spare.splice(spare.begin(), list, session);
 }
 
-// What costs least goes first: a tombstone, then a session that only waits to
-// be confirmed, then the least recently used.
+// What costs least goes first: a tombstone, then what is most likely another service's
+// session, then a session that only waits to be confirmed, then the least recently used.
 void Assembler::Impl::MakeRoom(absl::Time time) {
   auto full = [this] {
-    return static_cast<int64_t>(live.size() + tombstones.size() + held.size() + resting.size()) >=
-           options.open_sessions_max;
+    return static_cast<int64_t>(live.size() + screening.size() + tombstones.size() + held.size() +
+                                resting.size()) >= options.open_sessions_max;
   };
   while (full() && GiveUpOne(time)) {
   }
@@ -639,6 +694,8 @@ void Assembler::Impl::MakeRoom(absl::Time time) {
 bool Assembler::Impl::GiveUpOne(absl::Time time) {
   if (!tombstones.empty()) {
     DropTombstone(tombstones.begin());
+  } else if (!screening.empty()) {
+    Drop(screening.begin());
   } else if (!held.empty()) {
     Emit(held, held.begin());
   } else if (!resting.empty()) {
@@ -664,7 +721,7 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
     Impl::List& list = session->tombstone() ? impl_->tombstones
                        : session->ended()   ? impl_->held
                        : session->resting() ? impl_->resting
-                                            : impl_->live;
+                                            : impl_->ListOf(session);
     list.splice(list.end(), one);
     impl_->AddConnection(session);
     const std::string& tag = session->resting() ? saved.process_tag() : session->tag();
@@ -675,6 +732,7 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
         process.session = session;
       } else {
         ++process.connections;
+        if (session->handed_on()) process.session = session;
         impl_->by_connection.insert_or_assign(impl_->IdName(session->host(), session->connection()),
                                               session);
       }
@@ -693,7 +751,8 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
 
 void Assembler::Save(agent::v1::AssemblerState& state) const {
   state.clear_open_sessions();
-  for (const Impl::List* list : {&impl_->live, &impl_->held, &impl_->resting, &impl_->tombstones}) {
+  for (const Impl::List* list :
+       {&impl_->live, &impl_->screening, &impl_->held, &impl_->resting, &impl_->tombstones}) {
     for (const ProcessSession& session : *list) {
       agent::v1::OpenSession& saved = *state.add_open_sessions();
       session.Save(saved);
@@ -756,7 +815,7 @@ void Assembler::VisitOpen(const std::function<void(const Session&)>& visit) cons
 }
 
 int64_t Assembler::remembered() const {
-  return open_sessions() + static_cast<int64_t>(impl_->tombstones.size());
+  return open_sessions() + static_cast<int64_t>(impl_->screening.size() + impl_->tombstones.size());
 }
 
 int64_t Assembler::ordinals() const { return impl_->processes.size(); }
@@ -771,6 +830,7 @@ void Assembler::ForgetOldestOrdinals() {
 
 void Assembler::GiveUpAll() {
   FinishHeld();
+  while (!impl_->screening.empty()) impl_->Drop(impl_->screening.begin());
   while (!impl_->live.empty()) {
     const Impl::Handle session = impl_->live.begin();
     impl_->GiveUp(session, v1::END_REASON_IDLE, session->last_time() + impl_->options.idle_max);

@@ -19,6 +19,10 @@
 // ends like any other; one that has an outcome rests, because nothing says that
 // the next delivery will be over another connection.
 //
+// A connection that may yet be handed on to another service (Postfix's postscreen does) is
+// a session once a line says that it is not; what is handed on is the other service's
+// session, and is forgotten here.  It has its ordinal either way.
+//
 // Everything runs on log time: the same lines from the same state make the
 // same records.  One thread only.
 
@@ -68,6 +72,10 @@ struct AssemblerOptions {
   // A session that this host opened ends so long after the last outcome of a delivery.
   // Postfix uses a connection for five minutes at most (smtp_connection_reuse_time_limit).
   absl::Duration rest_max = absl::Minutes(5);
+
+  // A connection that may be handed on is taken for handed on so long after its last
+  // line, as that may happen in silence.
+  absl::Duration screening_max = absl::Minutes(10);
 
   // Queue ids waiting for confirmation, of all sessions together.  Beyond it
   // messages that only a queue id tells of are not counted.
@@ -138,7 +146,7 @@ class Assembler {
   // Hands on all sessions, those without an end as idle ones.
   void GiveUpAll();
 
-  // Sessions not handed on yet; at the end of a reading they stay open.
+  // Sessions whose records were not handed on yet; at the end of a reading they stay open.
   int64_t open_sessions() const;
   // Key stamp of the oldest of them.
   std::optional<absl::Time> oldest_open() const;

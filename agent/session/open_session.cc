@@ -105,6 +105,9 @@ void OpenSession::Take(absl::Time time, const Event& event) {
   if (!event.helo.empty()) SetText(event.helo, kNameMax, session_.peer.helo);
 
   switch (event.type) {
+    case EventType::kHandedOn:
+      facts_ |= kHandedOn;
+      break;
     case EventType::kDisconnect:
       facts_ |= kDisconnected;
       if (event.has_counters) TakeCounters(event);
@@ -226,6 +229,7 @@ void OpenSession::TakeTls(const TlsSummary& summary) {
 
 void OpenSession::TakeTlsFailed(std::string_view reason) {
   v1::TlsFailure& failure = session_.tls.failure;
+  if (reason.empty()) return;
   if (reason == "lost connection") {
     failure = v1::TLS_FAILURE_LOST_CONNECTION;
   } else if (reason == "Connection timed out") {
@@ -258,7 +262,9 @@ void OpenSession::TakeAbnormalEnd(const Event& event) {
     return;
   }
   SetText(event.place, kPlaceMax, session_.end_place);
-  if (event.place != "CONNECT") facts_ |= kActivity;
+  const bool may_be_in_handshake =
+      Has(kTlsSetup) && (event.place.empty() || event.place == "STARTTLS");
+  if (event.place != "CONNECT" && !may_be_in_handshake) facts_ |= kActivity;
 }
 
 void OpenSession::TakeCounters(const Event& event) {
@@ -301,6 +307,10 @@ void OpenSession::NameConnection(std::string_view connection) { connection_.assi
 void OpenSession::TakeService(const Event& event) {
   if (!event.service.empty()) SetServiceName(event.service, session_.service);
   if (event.implicit_tls) facts_ |= kImplicitTls;
+}
+
+void OpenSession::set_may_be_handed_on(bool may) {
+  facts_ = may ? facts_ | kMayBeHandedOn : facts_ & ~uint32_t{kMayBeHandedOn};
 }
 
 bool OpenSession::IsPeer(const NamedAddress& peer) const {
@@ -465,6 +475,8 @@ void OpenSession::DecideTls(bool wrapper_mode) {
     SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_STARTTLS_COUNTER);
   } else if (Has(kTlsFailed)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
+    v1::TlsFailure& failure = session_.tls.failure;
+    if (failure == v1::TLS_FAILURE_UNSPECIFIED) failure = FailureOfAbnormalEnd();
   } else if (Has(kStarttlsFailed)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_STARTTLS_COUNTER);
     session_.tls.failure = Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd();
@@ -505,8 +517,15 @@ void OpenSession::DecideTlsOutbound() {
 }
 
 void OpenSession::DecideTlsBySetupLine() {
-  if (const v1::TlsFailure failure = FailureOfAbnormalEnd();
-      failure != v1::TLS_FAILURE_UNSPECIFIED) {
+  if (!connection_.empty()) {
+    // tlsproxy begins.  Only since Postfix 3.4 a line says so when the handshake fails.
+    if (Has(kActivity)) {
+      SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_SETUP_LINE);
+    } else {
+      SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
+    }
+  } else if (const v1::TlsFailure failure = FailureOfAbnormalEnd();
+             failure != v1::TLS_FAILURE_UNSPECIFIED) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_SETUP_LINE);
     session_.tls.failure = failure;
   } else if (Has(kDisconnected | kActivity)) {

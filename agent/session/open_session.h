@@ -42,6 +42,13 @@ class OpenSession {
   // What the first line says of the service.
   void TakeService(const Event& event);
 
+  // Who wrote its lines may still hand the connection on to another service; then this is
+  // no session.
+  bool may_be_handed_on() const { return Has(kMayBeHandedOn); }
+  void set_may_be_handed_on(bool may);
+  // The last line said so.  The next one of its process takes it back, if any does.
+  bool handed_on() const { return Has(kHandedOn) && may_be_handed_on(); }
+
   // Takes one of the session's own lines.  Queue ids are the caller's.
   void Take(absl::Time time, const Event& event);
 
@@ -129,6 +136,8 @@ class OpenSession {
     kFieldUnknown = 1 << 18,      //   or that nobody knows.
     kUnixSocket = 1 << 19,        // To a socket of this host.
     kImplicitTls = 1 << 20,       // The first line says that TLS began with the connection.
+    kMayBeHandedOn = 1 << 21,     // To another service, whose session it is then,
+    kHandedOn = 1 << 22,          //   or it was.
   };
   bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
 

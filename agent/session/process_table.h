@@ -56,6 +56,7 @@ struct Process {
   std::string host;
   std::string tag;
   Service service;  // Empty until somebody asks.
+  // The one it serves, or that it handed on with its last line.
   std::optional<SessionList::iterator> session;
   // Sessions beside it, whose lines name their connection.
   int connections = 0;

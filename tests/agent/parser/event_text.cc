@@ -10,6 +10,8 @@ std::string_view TypeText(EventType type) {
   switch (type) {
     case EventType::kConnect:
       return "connect";
+    case EventType::kHandedOn:
+      return "handed-on";
     case EventType::kDisconnect:
       return "disconnect";
     case EventType::kTlsEstablished:
@@ -165,6 +167,11 @@ std::string EventText(LineClass line_class, const Event& event) {
   if (line_class == LineClass::kNotMine) return "not mine";
   Printer printer(TypeText(event.type));
   if (event.outbound) printer.Add("outbound", "yes");
+  printer.Add("connection", event.connection);
+  printer.Add("service", event.service);
+  if (event.implicit_tls) printer.Add("implicit-tls", "yes");
+  if (event.may_be_handed_on) printer.Add("may-be-handed-on", "yes");
+  if (event.only_continues) printer.Add("only-continues", "yes");
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
   if (event.type == EventType::kDelivery || event.type == EventType::kServerGivenUp) {
@@ -198,7 +205,8 @@ std::string Parsed(std::string_view program, std::string_view text) {
   Event event;
   // What an earlier line left must not show.
   event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
-  event.outbound = true;
+  event.outbound = event.implicit_tls = event.may_be_handed_on = event.only_continues = true;
+  event.connection = event.service = "stale";
   event.delivery.queue_delays = "stale";
   event.delivery.connection_uses = 7;
   event.counters.resize(3);

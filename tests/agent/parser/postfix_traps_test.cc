@@ -23,7 +23,7 @@ TEST(PostfixTrapTest, ConnectIsNotASubstringOfDisconnect) {
 TEST(PostfixTrapTest, ConnectFromOfAnotherProgramIsNoSession) {
   EXPECT_EQ(
       Parsed("postfix/postscreen", "reject: connect from [192.0.2.1]:5: all screening ports busy"),
-      "ignored");
+      "reject connection=[192.0.2.1]:5 service=postscreen peer=[192.0.2.1]:5 place=CONNECT");
   EXPECT_EQ(Parsed("dovecot", "connect from x[192.0.2.1]"), "not mine");
   EXPECT_EQ(Parsed("policyd-spf", "connect from x[192.0.2.1]"), "not mine");
   EXPECT_EQ(Parsed("opendkim/smtp-in", "connect from x[192.0.2.1]"), "not mine");
@@ -112,7 +112,8 @@ TEST(PostfixTrapTest, TlsLineOfTlsproxyIsNotSmtpds) {
   EXPECT_EQ(Parsed("postfix/tlsproxy",
                    "Anonymous TLS connection established from [192.0.2.1]:5: TLSv1.3 with cipher "
                    "TLS_AES_256_GCM_SHA384 (256/256 bits)"),
-            "ignored");
+            "tls-established connection=[192.0.2.1]:5 only-continues=yes peer=[192.0.2.1]:5 "
+            "trust=Anonymous protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256");
 }
 
 TEST(PostfixTrapTest, ProtocolAndCipherAreWholeWords) {

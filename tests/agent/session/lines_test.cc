@@ -2,16 +2,12 @@
 // sequences were written by Postfix 3.7.11 and 3.10.13.
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/parser/framer.h"
-#include "agent/parser/postfix.h"
-#include "agent/session/assembler.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/agent/session/record_text.h"
+#include "tests/agent/session/lines_fixture.h"
 
 namespace mxtally {
 namespace {
@@ -22,50 +18,7 @@ using testing::ElementsAre;
   "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) " \
   "key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest SHA256"
 
-class LinesTest : public testing::Test, private AssemblerObserver {
- protected:
-  LinesTest() {
-    // A reading begins with lines of other programs.
-    ReadLine("anvil[9]: statistics: max cache size 1 at Nov  2 10:00:00");
-  }
-
-  // Reads "smtpd[1]: text" and the like, one second apart, and returns the
-  // records without what is the same in all of them.
-  std::vector<std::string> Read(const std::vector<std::string>& lines) {
-    records_.clear();
-    for (const std::string& line : lines) ReadLine(line);
-    return records_;
-  }
-
- private:
-  void ReadLine(std::string_view tagged) {
-    const std::string line =
-        absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now_, absl::UTCTimeZone()),
-                     " mx1 postfix/", std::string(tagged));
-    now_ += absl::Seconds(1);
-    FramedLine framed;
-    ASSERT_TRUE(framer_.Split(line, framed)) << line;
-    Event event;
-    const LineClass line_class = ParsePostfix(framed, event);
-    EXPECT_NE(line_class, LineClass::kUnrecognized) << line;
-    if (line_class == LineClass::kEvent) {
-      assembler_.Add(framed, event);
-    } else {
-      assembler_.Tick(framed.time);
-    }
-  }
-
-  void OnSession(const Session& session) override {
-    v1::SessionRecord record;
-    ToRecord(session, record);
-    records_.push_back(RecordText(record));
-  }
-
-  Framer framer_{FramerOptions()};
-  Assembler assembler_{AssemblerOptions{.host = "mx1"}, *this};
-  absl::Time now_ = absl::FromUnixSeconds(1793620800);  // 2026-11-02 12:00:00 UTC
-  std::vector<std::string> records_;
-};
+using LinesTest = LinesFixture;
 
 TEST_F(LinesTest, PlainEhloAndQuit) {
   EXPECT_THAT(Read({"smtpd[1]: connect from localhost[127.0.0.1]",
