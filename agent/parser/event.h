@@ -22,6 +22,9 @@ struct NamedAddress {
 
 // The TLS summary line.  Empty views and zeros: not logged.
 struct TlsSummary {
+  // All of it but trust, "reused" and SNI, as logged; equal texts say the same.  Empty:
+  // the fields below are not one text.
+  std::string_view text;
   bool reused = false;
   std::string_view trust;  // "Anonymous", "Untrusted", "Trusted", "Verified", or empty.
   std::string_view sni;
@@ -76,8 +79,6 @@ struct MailDelivery {
   bool sent = false;
   DeliveryTls tls = DeliveryTls::kNotLogged;
   DeliveryTrouble trouble = DeliveryTrouble::kNone;
-  // A socket of this host, not a TCP connection.
-  bool unix_socket = false;
 };
 
 // `rcpt=1/3`: accepted 1, total 3.

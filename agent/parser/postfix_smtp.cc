@@ -41,23 +41,11 @@ bool TakeAddress(std::string_view& text, bool& quoted) {
   return Consume(text, ">");
 }
 
-// Takes "HOST[ADDRESS]:PORT" or "HOST[private/lmtp]".  False where no connection
-// was made: "none".
-bool TakeRelay(std::string_view& text, Event& event) {
-  std::string_view rest = text;
-  event.has_peer = TakeNamedAddress(rest, event.peer);
-  if (!event.has_peer) {
-    rest = text;
-    event.peer = {};
-    event.peer.name = TakeUntil(rest, '[', ',');
-    if (!Consume(rest, "[")) return false;
-    const std::string_view path = TakeUntil(rest, ']', ',');
-    if (path.find('/') == std::string_view::npos || !Consume(rest, "]")) return false;
-    event.has_peer = true;
-    event.delivery.unix_socket = true;
-  }
-  text = rest;
-  return true;
+// "HOST[private/lmtp]": a socket of this host, which is no TCP connection.
+bool IsUnixSocket(std::string_view text) {
+  TakeUntil(text, '[', ' ');
+  if (!Consume(text, "[")) return false;
+  return TakeUntil(text, ']', ' ').find('/') != std::string_view::npos;
 }
 
 // Takes "a/b/c/d": before the queue manager, in it, connection set-up, transmission.
@@ -177,7 +165,8 @@ LineClass ReadDelivery(std::string_view text, Event& event) {
     quoted = quoted && also_quoted;
   }
   if (!Consume(text, "relay=")) return LineClass::kUnrecognized;
-  if (!TakeRelay(text, event)) return LineClass::kIgnored;
+  // No TCP connection was made: "none", or "mx1[private/lmtp]".
+  if (!TakePeer(text, event)) return LineClass::kIgnored;
 
   std::string_view status;
   double delay = -1;
@@ -271,6 +260,10 @@ bool ReadSessionLine(std::string_view text, Event& event, LineClass& result) {
   switch (text.front()) {
     case 'S':
       if (!Consume(text, "SSL_connect error to ")) return false;
+      if (IsUnixSocket(text)) {
+        result = LineClass::kIgnored;
+        return true;
+      }
       event.type = EventType::kTlsFailed;
       result = EventIf(TakePeer(text, event) && Consume(text, ": ") && !text.empty());
       event.reason = text;
@@ -333,6 +326,11 @@ LineClass ParseSmtpClient(std::string_view text, Event& event) {
   if (ReadSessionLine(text, event, result)) return result;
   std::string_view trust;
   if (TakeTlsConnection(text, trust)) {
+    std::string_view server = text;
+    if ((Consume(server, "established to ") || Consume(server, "reused to ")) &&
+        IsUnixSocket(server)) {
+      return LineClass::kIgnored;
+    }
     return ReadTlsSummary(trust, text, "established to ", "reused to ", event);
   }
   return IsChatter(text) ? LineClass::kIgnored : LineClass::kUnrecognized;

@@ -60,6 +60,7 @@ bool ParseTlsSummary(std::string_view text, NamedAddress& peer, TlsSummary& summ
     if (summary.sni.empty()) return false;
   }
   if (!Consume(text, ": ")) return false;
+  summary.text = text;
   summary.protocol = TakeUntil(text, ' ');
   if (summary.protocol.empty() || !Consume(text, " with cipher ")) return false;
   summary.cipher = TakeUntil(text, ' ');

@@ -49,18 +49,18 @@ void DirectionTally::Add(const Session& session) {
 }
 
 void DirectionTally::AddTls(const Session::Tls& tls) {
-  if (tls.protocol.empty()) {
+  if (tls.facts == nullptr || tls.facts->protocol.empty()) {
     ++totals_.protocol_not_logged;
   } else {
-    ++protocols_[tls.protocol];
+    ++protocols_[tls.facts->protocol];
   }
-  if (tls.cipher.empty()) {
+  if (tls.facts == nullptr || tls.facts->cipher.empty()) {
     ++totals_.cipher_not_logged;
     return;
   }
-  Cipher& cipher = ciphers_[tls.cipher];
+  Cipher& cipher = ciphers_[tls.facts->cipher];
   ++cipher.sessions;
-  cipher.suite = tls.suite;
+  cipher.suite = tls.facts->suite;
 }
 
 DirectionReport DirectionTally::Report() const {

@@ -108,8 +108,8 @@ struct Assembler::Impl {
   std::string_view NameHost(std::string_view host) {
     return own_host.empty() ? KeyHost(host) : std::string_view();
   }
-  // A queue id, or what names a connection, alone when all lines are one host's, else behind the
-  // key's host and a blank, which neither can hold.  Valid until the next call.
+  // A queue id, or what names a connection: alone for the first host that asks, else behind
+  // the key's host and a blank, which neither can hold.  Valid until the next call.
   std::string_view IdName(std::string_view host, std::string_view id);
   // The process that wrote the line; null when nothing is known of it.
   Process* FindProcess(const FramedLine& line);
@@ -184,6 +184,8 @@ struct Assembler::Impl {
   std::string id_name, key_tag;
   // Of the last line: most lines are of one host.
   std::string header_host, key_host;
+  // Of IdName().
+  std::string first_host;
 };
 
 std::string_view Assembler::Impl::KeyHost(std::string_view host) {
@@ -197,6 +199,8 @@ std::string_view Assembler::Impl::KeyHost(std::string_view host) {
 
 std::string_view Assembler::Impl::IdName(std::string_view host, std::string_view id) {
   if (!own_host.empty()) return id;
+  if (first_host.empty()) first_host = host;
+  if (first_host == host) return id;
   id_name.assign(host).append(" ").append(id);
   return id_name;
 }
@@ -204,7 +208,7 @@ std::string_view Assembler::Impl::IdName(std::string_view host, std::string_view
 // Names are in the form of keys, as the tags of nearly all lines are.
 Process* Assembler::Impl::FindProcess(const FramedLine& line) {
   const std::string_view host = NameHost(line.host);
-  if (Process* found = processes.Find({host, line.tag}); found != nullptr) return found;
+  if (Process* found = processes.Find({host, line.tag}, line.pid); found != nullptr) return found;
   if (line.tag.size() <= kKeyTagBytesMax && IsGraphic(line.tag)) return nullptr;
   key_tag.clear();
   AppendKeyTag(line.tag, key_tag);
@@ -480,10 +484,9 @@ bool Assembler::Impl::CoversOutbound(absl::Time time, const Event& event) const 
 
 namespace {
 
-uint64_t ServerHash(std::string_view host, std::string_view address, std::string_view name) {
+uint64_t ServerHash(std::string_view host, std::string_view address) {
   const NameHash hash;
-  // Sockets of this host have a name only.
-  return MixHash(hash(host), hash(address.empty() ? name : address));
+  return MixHash(hash(host), hash(address));
 }
 
 }  // namespace
@@ -493,7 +496,7 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::FindConnection(const Fra
   // Connections that are used again were used just before.
   constexpr int kLooksMax = 256;
   const std::string_view host = KeyHost(line.host);
-  const auto newest = connections.find(ServerHash(host, event.peer.address, event.peer.name));
+  const auto newest = connections.find(ServerHash(host, event.peer.address));
   if (newest == connections.end()) return std::nullopt;
   std::optional<Handle> next = newest->second;
   for (int i = 0; next.has_value() && i < kLooksMax; ++i, next = (*next)->older) {
@@ -508,7 +511,7 @@ void Assembler::Impl::AddConnection(Handle session) {
   if (!session->resting() || session->connection_uses() == 0) return;
   const Session::Peer& server = session->session().peer;
   const auto [entry, added] =
-      connections.try_emplace(ServerHash(session->host(), server.address, server.name), session);
+      connections.try_emplace(ServerHash(session->host(), server.address), session);
   session->reusable = true;
   if (added) return;
   session->older = entry->second;
@@ -526,7 +529,7 @@ void Assembler::Impl::RemoveConnection(Handle session) {
     return;
   }
   const Session::Peer& server = session->session().peer;
-  const auto entry = connections.find(ServerHash(session->host(), server.address, server.name));
+  const auto entry = connections.find(ServerHash(session->host(), server.address));
   if (older.has_value()) {
     entry->second = *older;
   } else {

@@ -7,7 +7,6 @@
 #include "absl/strings/match.h"
 #include "agent/parser/fields.h"
 #include "agent/parser/postfix.h"
-#include "agent/parser/tls_names.h"
 #include "agent/session/assembler.h"
 #include "agent/session/proto_time.h"
 #include "agent/session/text.h"
@@ -23,9 +22,6 @@ constexpr size_t kPlaceMax = 32;
 constexpr size_t kMechanismMax = 32;
 constexpr size_t kCommandMax = Session::CommandCount::kBytesMax;
 constexpr size_t kQueueIdMax = 32;
-constexpr size_t kProtocolMax = 16;
-constexpr size_t kCipherMax = 80;
-constexpr size_t kAlgorithmMax = 64;
 constexpr size_t kFailureReasonMax = 128;
 constexpr size_t kDelaysMax = 32;
 
@@ -36,29 +32,6 @@ constexpr size_t kCommandsMax = 32;
 constexpr size_t kQueueIdsInRecordMax = 8;
 // Of one session, open and confirmed together.
 constexpr size_t kQueueIdsMax = 1000;
-
-v1::TlsTrust TrustOf(std::string_view word) {
-  if (word == "Anonymous") return v1::TLS_TRUST_ANONYMOUS;
-  if (word == "Untrusted") return v1::TLS_TRUST_UNTRUSTED;
-  if (word == "Trusted") return v1::TLS_TRUST_TRUSTED;
-  if (word == "Verified") return v1::TLS_TRUST_VERIFIED;
-  return v1::TLS_TRUST_UNSPECIFIED;
-}
-
-// Only the summary of TLS 1.3 tells.  A resumed session has no signature in
-// newer releases of Postfix and one without its digest in older ones; only RSA
-// and ECDSA have a digest at all (Ed25519, Ed448 and ML-DSA have none).
-v1::TlsHandshake HandshakeOf(const TlsSummary& tls, std::string_view protocol) {
-  if (protocol != "TLSv1.3") return v1::TLS_HANDSHAKE_UNSPECIFIED;
-  if (tls.reused) return v1::TLS_HANDSHAKE_REUSED;
-  if (tls.server_signature.empty()) {
-    return tls.kex.empty() ? v1::TLS_HANDSHAKE_UNSPECIFIED : v1::TLS_HANDSHAKE_RESUMED;
-  }
-  const bool has_digest_by_nature =
-      tls.server_signature.starts_with("RSA") || tls.server_signature.starts_with("ECDSA");
-  return tls.server_digest.empty() && has_digest_by_nature ? v1::TLS_HANDSHAKE_RESUMED
-                                                           : v1::TLS_HANDSHAKE_NEW;
-}
 
 bool IsNumber(std::string_view text) {
   if (!text.empty() && text.front() == '-') text.remove_prefix(1);
@@ -203,28 +176,8 @@ void OpenSession::TakePeer(const Event& event) {
 }
 
 void OpenSession::TakeTls(const TlsSummary& summary) {
-  Session::Tls& tls = session_.tls;
-  const std::string_view protocol = CanonicalProtocol(summary.protocol);
-  SetText(protocol, kProtocolMax, tls.protocol);
-  SetText(summary.cipher, kCipherMax, tls.cipher);
-  tls.suite = FindCipherSuite(summary.cipher);
-  tls.bits_used = summary.bits_used;
-  tls.bits_algorithm = summary.bits_algorithm;
-  if (!summary.kex.empty()) {
-    SetText(CanonicalGroup(summary.kex, summary.kex_parameter), kAlgorithmMax, tls.kex_group);
-  }
-  const auto set = [](std::string_view text, std::string& field) {
-    if (!text.empty()) SetText(text, kAlgorithmMax, field);
-  };
-  set(summary.server_signature, tls.signature);
-  set(summary.server_signature_key, tls.signature_key);
-  set(summary.server_digest, tls.signature_digest);
-  set(summary.client_signature, tls.client_signature);
-  set(summary.client_signature_key, tls.client_signature_key);
-  set(summary.client_digest, tls.client_signature_digest);
-  tls.trust = TrustOf(summary.trust);
-  tls.handshake = HandshakeOf(summary, protocol);
-  if (!summary.sni.empty()) SetLowerText(summary.sni, kNameMax, tls.sni);
+  session_.tls.facts = HandshakeFactsOf(summary);
+  if (!summary.sni.empty()) SetLowerText(summary.sni, kNameMax, session_.tls.sni);
 }
 
 void OpenSession::TakeTlsFailed(std::string_view reason) {
@@ -316,7 +269,6 @@ void OpenSession::set_may_be_handed_on(bool may) {
 bool OpenSession::IsPeer(const NamedAddress& peer) const {
   const Session::Peer& own = session_.peer;
   if (own.address != peer.address) return false;
-  if (own.address.empty()) return absl::EqualsIgnoreCase(own.name, std::string(peer.name));
   return own.port == peer.port || own.port == 0 || peer.port == 0;
 }
 
@@ -393,7 +345,6 @@ void OpenSession::TakeDelivery(absl::Time time, const Event& event) {
     ++session_.messages;
     facts_ |= kMessageCounted;
   }
-  if (delivery.unix_socket) facts_ |= kUnixSocket;
   switch (delivery.tls) {
     case DeliveryTls::kNotLogged:
       break;
@@ -601,9 +552,7 @@ const Session& OpenSession::Finish(const PeerClassifier& peers) {
     // A reading that missed the confirmations knows less.
     rank.lines_used += static_cast<uint32_t>(confirmed_queue_ids_.size());
   }
-  session_.peer_class = Has(kUnixSocket)
-                            ? v1::PEER_CLASS_LOOPBACK
-                            : peers.Classify(session_.peer.address, session_.peer.name);
+  session_.peer_class = peers.Classify(session_.peer.address, session_.peer.name);
   session_.exclusion_list_hash = peers.list_hash();
   return session_;
 }

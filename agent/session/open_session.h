@@ -134,10 +134,9 @@ class OpenSession {
     kFieldFailed = 1 << 16,       //   or so,
     kFieldPlaintext = 1 << 17,    //   or so,
     kFieldUnknown = 1 << 18,      //   or that nobody knows.
-    kUnixSocket = 1 << 19,        // To a socket of this host.
-    kImplicitTls = 1 << 20,       // The first line says that TLS began with the connection.
-    kMayBeHandedOn = 1 << 21,     // To another service, whose session it is then,
-    kHandedOn = 1 << 22,          //   or it was.
+    kImplicitTls = 1 << 19,       // The first line says that TLS began with the connection.
+    kMayBeHandedOn = 1 << 20,     // To another service, whose session it is then,
+    kHandedOn = 1 << 21,          //   or it was.
   };
   bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
 

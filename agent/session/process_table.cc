@@ -25,9 +25,18 @@ ProcessName ParseSavedName(std::string_view saved) {
 
 }  // namespace
 
-Process* ProcessTable::Find(const ProcessName& name) {
+Process* ProcessTable::FindInTable(const ProcessName& name, int64_t pid) {
   const auto found = processes_.find(name);
-  return found == processes_.end() ? nullptr : found->second.get();
+  if (found == processes_.end()) return nullptr;
+  Process* const process = found->second.get();
+  ForgetSlot(*process);
+  process->recent_slot = SlotOf(pid);
+  recent_[process->recent_slot] = process;
+  return process;
+}
+
+void ProcessTable::ForgetSlot(Process& process) {
+  if (recent_[process.recent_slot] == &process) recent_[process.recent_slot] = nullptr;
 }
 
 Process& ProcessTable::FindOrAdd(const ProcessName& name) {
@@ -52,6 +61,7 @@ void ProcessTable::FreeConnection(Process& process) {
 
 void ProcessTable::RemoveIfUnused(Process& process) {
   if (process.stamps == 0 && process.connections == 0 && !process.session.has_value()) {
+    ForgetSlot(process);
     processes_.erase(NameOf(process));
   }
 }

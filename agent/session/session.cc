@@ -25,19 +25,11 @@ void Clear(Session::Key& key) {
 void Clear(Session::Tls& tls) {
   tls.state = v1::TLS_STATE_UNSPECIFIED;
   tls.evidence = v1::TLS_EVIDENCE_UNSPECIFIED;
-  for (std::string* text :
-       {&tls.protocol, &tls.cipher, &tls.kex_group, &tls.signature, &tls.signature_key,
-        &tls.signature_digest, &tls.client_signature, &tls.client_signature_key,
-        &tls.client_signature_digest, &tls.sni, &tls.failure_reason}) {
-    text->clear();
-  }
-  tls.suite = nullptr;
-  tls.bits_used = 0;
-  tls.bits_algorithm = 0;
-  tls.trust = v1::TLS_TRUST_UNSPECIFIED;
-  tls.handshake = v1::TLS_HANDSHAKE_UNSPECIFIED;
+  tls.facts.reset();
+  tls.sni.clear();
   tls.failure = v1::TLS_FAILURE_UNSPECIFIED;
   tls.alert.reset();
+  tls.failure_reason.clear();
 }
 
 void Clear(Session::Peer& peer) {
@@ -60,24 +52,26 @@ void ToProto(const Session::Tls& tls, v1::TlsFacts& out) {
   using Tls = v1::TlsFacts;
   out.set_state(tls.state);
   out.set_evidence(tls.evidence);
-  SetString(tls.protocol, &Tls::protocol, &Tls::mutable_protocol, out);
-  SetString(tls.cipher, &Tls::cipher, &Tls::mutable_cipher, out);
-  SetString(tls.suite != nullptr ? tls.suite->iana : "", &Tls::cipher_iana,
+  static const HandshakeFacts* const nothing = new HandshakeFacts;
+  const HandshakeFacts& facts = tls.facts != nullptr ? *tls.facts : *nothing;
+  SetString(facts.protocol, &Tls::protocol, &Tls::mutable_protocol, out);
+  SetString(facts.cipher, &Tls::cipher, &Tls::mutable_cipher, out);
+  SetString(facts.suite != nullptr ? facts.suite->iana : "", &Tls::cipher_iana,
             &Tls::mutable_cipher_iana, out);
-  out.set_cipher_code_point(tls.suite != nullptr ? tls.suite->code_point : 0);
-  out.set_bits_used(tls.bits_used);
-  out.set_bits_algorithm(tls.bits_algorithm);
-  SetString(tls.kex_group, &Tls::kex_group, &Tls::mutable_kex_group, out);
-  SetString(tls.signature, &Tls::signature, &Tls::mutable_signature, out);
-  SetString(tls.signature_key, &Tls::signature_key, &Tls::mutable_signature_key, out);
-  SetString(tls.signature_digest, &Tls::signature_digest, &Tls::mutable_signature_digest, out);
-  SetString(tls.client_signature, &Tls::client_signature, &Tls::mutable_client_signature, out);
-  SetString(tls.client_signature_key, &Tls::client_signature_key,
+  out.set_cipher_code_point(facts.suite != nullptr ? facts.suite->code_point : 0);
+  out.set_bits_used(facts.bits_used);
+  out.set_bits_algorithm(facts.bits_algorithm);
+  SetString(facts.kex_group, &Tls::kex_group, &Tls::mutable_kex_group, out);
+  SetString(facts.signature, &Tls::signature, &Tls::mutable_signature, out);
+  SetString(facts.signature_key, &Tls::signature_key, &Tls::mutable_signature_key, out);
+  SetString(facts.signature_digest, &Tls::signature_digest, &Tls::mutable_signature_digest, out);
+  SetString(facts.client_signature, &Tls::client_signature, &Tls::mutable_client_signature, out);
+  SetString(facts.client_signature_key, &Tls::client_signature_key,
             &Tls::mutable_client_signature_key, out);
-  SetString(tls.client_signature_digest, &Tls::client_signature_digest,
+  SetString(facts.client_signature_digest, &Tls::client_signature_digest,
             &Tls::mutable_client_signature_digest, out);
-  out.set_trust(tls.trust);
-  out.set_handshake(tls.handshake);
+  out.set_trust(facts.trust);
+  out.set_handshake(facts.handshake);
   SetString(tls.sni, &Tls::sni, &Tls::mutable_sni, out);
   out.set_failure(tls.failure);
   out.clear_alert();
@@ -85,23 +79,34 @@ void ToProto(const Session::Tls& tls, v1::TlsFacts& out) {
   SetString(tls.failure_reason, &Tls::failure_reason, &Tls::mutable_failure_reason, out);
 }
 
+bool HasFacts(const v1::TlsFacts& tls) {
+  return !tls.protocol().empty() || !tls.cipher().empty() ||
+         tls.trust() != v1::TLS_TRUST_UNSPECIFIED;
+}
+
+std::shared_ptr<const HandshakeFacts> FactsFromProto(const v1::TlsFacts& tls) {
+  auto facts = std::make_shared<HandshakeFacts>();
+  facts->protocol = tls.protocol();
+  facts->cipher = tls.cipher();
+  facts->suite = FindCipherSuite(tls.cipher());
+  facts->bits_used = tls.bits_used();
+  facts->bits_algorithm = tls.bits_algorithm();
+  facts->kex_group = tls.kex_group();
+  facts->signature = tls.signature();
+  facts->signature_key = tls.signature_key();
+  facts->signature_digest = tls.signature_digest();
+  facts->client_signature = tls.client_signature();
+  facts->client_signature_key = tls.client_signature_key();
+  facts->client_signature_digest = tls.client_signature_digest();
+  facts->trust = tls.trust();
+  facts->handshake = tls.handshake();
+  return facts;
+}
+
 void FromProto(const v1::TlsFacts& tls, Session::Tls& out) {
   out.state = tls.state();
   out.evidence = tls.evidence();
-  out.protocol = tls.protocol();
-  out.cipher = tls.cipher();
-  out.suite = FindCipherSuite(tls.cipher());
-  out.bits_used = tls.bits_used();
-  out.bits_algorithm = tls.bits_algorithm();
-  out.kex_group = tls.kex_group();
-  out.signature = tls.signature();
-  out.signature_key = tls.signature_key();
-  out.signature_digest = tls.signature_digest();
-  out.client_signature = tls.client_signature();
-  out.client_signature_key = tls.client_signature_key();
-  out.client_signature_digest = tls.client_signature_digest();
-  out.trust = tls.trust();
-  out.handshake = tls.handshake();
+  out.facts = HasFacts(tls) ? FactsFromProto(tls) : nullptr;
   out.sni = tls.sni();
   out.failure = tls.failure();
   out.alert = tls.has_alert() ? std::optional<int>(tls.alert()) : std::nullopt;

@@ -6,13 +6,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "agent/parser/tls_names.h"
+#include "agent/session/handshake_facts.h"
 #include "mxtally/v1/session.pb.h"
 
 namespace mxtally {
@@ -33,20 +34,8 @@ struct Session {
   struct Tls {
     v1::TlsState state = v1::TLS_STATE_UNSPECIFIED;
     v1::TlsEvidence evidence = v1::TLS_EVIDENCE_UNSPECIFIED;
-    std::string protocol;
-    std::string cipher;
-    const CipherSuite* suite = nullptr;  // cipher_iana, cipher_code_point.
-    int bits_used = 0;
-    int bits_algorithm = 0;
-    std::string kex_group;
-    std::string signature;
-    std::string signature_key;
-    std::string signature_digest;
-    std::string client_signature;
-    std::string client_signature_key;
-    std::string client_signature_digest;
-    v1::TlsTrust trust = v1::TLS_TRUST_UNSPECIFIED;
-    v1::TlsHandshake handshake = v1::TLS_HANDSHAKE_UNSPECIFIED;
+    // Null: no line tells.
+    std::shared_ptr<const HandshakeFacts> facts;
     std::string sni;
     v1::TlsFailure failure = v1::TLS_FAILURE_UNSPECIFIED;
     std::optional<int> alert;

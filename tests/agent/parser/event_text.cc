@@ -147,7 +147,6 @@ std::string_view DeliveryTlsText(DeliveryTls tls) {
 }
 
 void PrintDelivery(const MailDelivery& delivery, Printer& printer) {
-  if (delivery.unix_socket) printer.Add("unix", "yes");
   if (delivery.connection_uses != 1) printer.Add("uses", delivery.connection_uses);
   printer.Add("queue-delays", delivery.queue_delays);
   printer.Add("setup-delay", delivery.setup_delay);

@@ -93,11 +93,14 @@ TEST(PostfixSmtpTest, Deliveries) {
       // Postfix 2.2, without delays, dsn and port.
       {"519313AF: to=<u3@out2.test>, relay=mx.example[192.0.2.1], delay=10, status=sent (250 Ok)",
        "delivery outbound=yes peer=mx.example[192.0.2.1] age=13000 sent=yes queue-id=519313AF"},
-      // To another process of this host.
+      // To a socket of this host: no TCP connection.
       {"519313AF: to=<u@example.net>, relay=mx1.example.net[private/dovecot-lmtp], delay=0.2, "
        "delays=0.1/0/0/0.05, dsn=2.0.0, status=sent (250 2.0.0 <u@example.net> Saved)",
-       "delivery outbound=yes peer=mx1.example.net[] unix=yes queue-delays=0.1/0 setup-delay=0 "
-       "age=2055 sent=yes queue-id=519313AF"},
+       "ignored"},
+      {"Trusted TLS connection established to mx1.example.net[private/lmtp-tls]: TLSv1.3 with "
+       "cipher TLS_AES_256_GCM_SHA384 (256/256 bits)",
+       "ignored"},
+      {"SSL_connect error to mx1.example.net[private/lmtp-tls]: lost connection", "ignored"},
       // A probe is no message.
       {"519313AF: to=<u@example.net>, relay=mx.example[192.0.2.1]:25, delay=0.2, "
        "delays=0.1/0/0/0.05, dsn=2.1.5, status=deliverable (250 2.1.5 Ok)",

@@ -18,9 +18,11 @@ Session Of(v1::TlsState state, const std::string& cipher = "", const CipherSuite
   session.service = "smtpd";
   session.messages = messages;
   session.tls.state = state;
-  session.tls.protocol = cipher.empty() ? "" : "TLSv1.2";
-  session.tls.cipher = cipher;
-  session.tls.suite = suite;
+  auto facts = std::make_shared<HandshakeFacts>();
+  facts->protocol = cipher.empty() ? "" : "TLSv1.2";
+  facts->cipher = cipher;
+  facts->suite = suite;
+  session.tls.facts = facts;
   return session;
 }
 
