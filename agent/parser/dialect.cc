@@ -1,10 +1,15 @@
 #include "agent/parser/dialect.h"
 
+#include "agent/parser/opensmtpd.h"
 #include "agent/parser/postfix.h"
 
 namespace mxtally {
 
-LineClass ParseDialect(const FramedLine& line, Event& event) { return ParsePostfix(line, event); }
+LineClass ParseDialect(const FramedLine& line, Event& event) {
+  const LineClass line_class = ParsePostfix(line, event);
+  if (line_class != LineClass::kNotMine) return line_class;
+  return IsOpensmtpd(line.program) ? ParseOpensmtpd(line, event) : LineClass::kNotMine;
+}
 
 bool MentionsMta(std::string_view line) { return MentionsPostfix(line); }
 

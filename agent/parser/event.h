@@ -93,7 +93,12 @@ enum class EventType {
   kConnect,
   // The connection goes to another service, whose lines make it a session.
   kHandedOn,
-  // It ends.  `counters` are filled when the line has any (Postfix 3.0).
+  // This host tries to make a connection: a session if anything comes of it, of which
+  // kConnected is the first sign.
+  kConnecting,
+  kConnected,
+  // It ends.  `counters` are filled when the line has any (Postfix 3.0).  `reason` is
+  // what it is for kAbnormalEnd, or empty; `tls_error`, `alert`.
   kDisconnect,
   // A finished handshake, with `tls`.
   kTlsEstablished,
@@ -101,6 +106,8 @@ enum class EventType {
   kTlsSetup,
   // A failed handshake: `reason` is "-1", "lost connection", a system error, or empty.
   kTlsFailed,
+  // What the MTA found of the peer's certificate: `tls` holds `trust` alone.
+  kCertificateChecked,
   // An error of the TLS library; belongs to the open session of this tag, if
   // any.  `reason` is the library's text, `alert` the peer's alert number.
   kTlsLibraryProblem,
@@ -122,7 +129,8 @@ enum class EventType {
   kMessageAccepted,
   // A command or a message was rejected.  `place`; `helo`.
   kReject,
-  // SASL authentication failed.
+  // SASL authentication succeeded, or failed.
+  kAuthAccepted,
   kAuthFailed,
   // A limit of the MTA was hit, such as the connection rate.
   kLimit,
@@ -164,6 +172,8 @@ struct Event {
   bool may_be_handed_on = false;
   // The line is another process's than the session's own: it never begins one.
   bool only_continues = false;
+  // The peer is a process of this host that came by no TCP connection.
+  bool local = false;
 
   TlsSummary tls;
 
@@ -175,6 +185,8 @@ struct Event {
   std::vector<CommandCounter> counters;
 
   std::string_view reason;
+  // Why TLS ended the connection: in the handshake if none succeeded before.
+  std::string_view tls_error;
   std::string_view place;
   std::string_view helo;
   std::string_view queue_id;
@@ -183,7 +195,8 @@ struct Event {
   std::optional<int> alert;
   int64_t pid = -1;               // kProcessDied
   std::string_view program_name;  // kProcessDied: "smtpd"
-  std::string_view version;       // kInstanceBoundary: "3.7.11"
+  // kInstanceBoundary: "3.7.11" of Postfix, or of the MTA that `program_name` names.
+  std::string_view version;
 
   // Back to nothing, but for `tls` and `delivery`, which who fills them clears.
   void Reset();
@@ -199,9 +212,11 @@ inline void Event::Reset() {
   implicit_tls = false;
   may_be_handed_on = false;
   only_continues = false;
+  local = false;
   has_counters = false;
   counters.clear();
   reason = {};
+  tls_error = {};
   place = {};
   helo = {};
   queue_id = {};

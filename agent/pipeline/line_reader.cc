@@ -238,7 +238,8 @@ void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
     case EventType::kInstanceBoundary:
       if (!event.version.empty() && event.version.size() <= kVersionBytesMax &&
           absl::c_all_of(event.version, [](char c) { return absl::ascii_isgraph(c); })) {
-        mta_ = absl::StrCat("Postfix ", std::string(event.version));
+        const std::string_view name = event.program_name.empty() ? "Postfix" : event.program_name;
+        mta_ = absl::StrCat(std::string(name), " ", std::string(event.version));
       }
       break;
     default:

@@ -27,6 +27,7 @@ constexpr size_t kSpareSessionsMax = 64;
 bool StartsSession(EventType type) {
   switch (type) {
     case EventType::kConnect:
+    case EventType::kConnecting:
     case EventType::kDisconnect:
     case EventType::kTlsEstablished:
     case EventType::kTlsSetup:
@@ -37,12 +38,15 @@ bool StartsSession(EventType type) {
     case EventType::kQueueIdAssigned:
     case EventType::kMessageAccepted:
     case EventType::kReject:
+    case EventType::kAuthAccepted:
     case EventType::kAuthFailed:
     case EventType::kLimit:
     case EventType::kDelivery:
     case EventType::kServerGivenUp:
       return true;
     case EventType::kHandedOn:
+    case EventType::kConnected:
+    case EventType::kCertificateChecked:
     case EventType::kTlsLibraryProblem:
     case EventType::kTlsReport:
     case EventType::kSessionNote:
@@ -54,6 +58,11 @@ bool StartsSession(EventType type) {
       return false;
   }
   return false;
+}
+
+// Whether the line is always a session's first.
+bool IsBeginning(EventType type) {
+  return type == EventType::kConnect || type == EventType::kConnecting;
 }
 
 // Whether the line can be of a connection that was used before and is not known.
@@ -256,7 +265,7 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
     session = Find(*process->session, line.time);
     process = nullptr;  // With its session it may be gone.
   }
-  if (event.type == EventType::kConnect && session.has_value()) {
+  if (IsBeginning(event.type) && session.has_value()) {
     if ((*session)->tombstone()) {
       DropTombstone(*session);
     } else if ((*session)->may_be_handed_on()) {
@@ -267,7 +276,11 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
     session.reset();
   }
   if (!session.has_value()) {
-    if (!StartsSession(event.type) || event.only_continues) return;
+    // Lines may tell of deliveries after a connection of this host's is gone.
+    if (!(event.outbound ? IsBeginning(event.type) : StartsSession(event.type)) ||
+        event.only_continues) {
+      return;
+    }
     session = Start(line, event, process);
     if (!session.has_value()) return;
   }
@@ -337,7 +350,7 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
                                                               Process* process) {
   // Of a cut session no line that starts it was read: it takes no ordinal.
   // One too many would name later sessions of the stamp unlike any other reading.
-  const bool cut = event.type != EventType::kConnect && !Covers(line.time);
+  const bool cut = !IsBeginning(event.type) && !Covers(line.time);
   if (cut) {
     observer.OnCutSession();
     if (event.type == EventType::kDisconnect) return std::nullopt;
@@ -591,9 +604,11 @@ void Assembler::Impl::AbortProcess(const FramedLine& line, const Event& event) {
 }
 
 void Assembler::Impl::AbortInstance(const FramedLine& line) {
+  // "postfix/" of "postfix/master", else "smtpd[".
   const size_t slash = line.program.rfind('/');
-  if (slash == std::string_view::npos) return;
-  const std::string_view prefix = line.program.substr(0, slash + 1);
+  const std::string prefix = slash == std::string_view::npos
+                                 ? std::string(line.program) + "["
+                                 : std::string(line.program.substr(0, slash + 1));
   const std::string_view host = KeyHost(line.host);
   Abort([&](const OpenSession& session) {
     return session.tag().starts_with(prefix) && session.host() == host;
@@ -626,6 +641,11 @@ const Service& Assembler::Impl::ServiceOf(Process& process) {
 }
 
 void Assembler::Impl::End(Handle session, v1::EndReason reason) {
+  if (session->connecting()) {
+    Release(session);
+    Recycle(live, session);
+    return;
+  }
   session->End(reason, ServiceOf(*session->process));
   Release(session);
   if (session->AwaitsQueueIds()) {
@@ -636,6 +656,10 @@ void Assembler::Impl::End(Handle session, v1::EndReason reason) {
 }
 
 void Assembler::Impl::GiveUp(Handle session, v1::EndReason reason, absl::Time tombstone_time) {
+  if (session->connecting()) {
+    End(session, reason);
+    return;
+  }
   for (const std::string& id : session->open_queue_ids()) {
     by_queue_id.erase(IdName(session->host(), id));
   }

@@ -86,4 +86,11 @@ std::shared_ptr<const HandshakeFacts> HandshakeFactsOf(const TlsSummary& summary
   return entry.facts;
 }
 
+std::shared_ptr<const HandshakeFacts> WithTrust(const HandshakeFacts* facts,
+                                                std::string_view word) {
+  auto changed = std::make_shared<HandshakeFacts>(facts != nullptr ? *facts : HandshakeFacts());
+  changed->trust = TrustOf(word);
+  return changed;
+}
+
 }  // namespace mxtally

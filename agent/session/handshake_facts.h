@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "agent/parser/event.h"
 #include "agent/parser/tls_names.h"
@@ -33,6 +34,9 @@ struct HandshakeFacts {
 // Never null.  A log holds few different summaries, and many of each: those that a
 // thread read lately are shared.
 std::shared_ptr<const HandshakeFacts> HandshakeFactsOf(const TlsSummary& summary);
+
+// The same facts, null for none, with another trust, of which `word` is as in TlsSummary.
+std::shared_ptr<const HandshakeFacts> WithTrust(const HandshakeFacts* facts, std::string_view word);
 
 }  // namespace mxtally
 

@@ -81,9 +81,17 @@ void OpenSession::Take(absl::Time time, const Event& event) {
     case EventType::kHandedOn:
       facts_ |= kHandedOn;
       break;
+    case EventType::kConnecting:
+      facts_ |= kConnecting;
+      break;
     case EventType::kDisconnect:
       facts_ |= kDisconnected;
       if (event.has_counters) TakeCounters(event);
+      if (!event.reason.empty()) TakeAbnormalEnd(event);
+      if (!event.tls_error.empty()) TakeTlsError(event);
+      break;
+    case EventType::kCertificateChecked:
+      session_.tls.facts = WithTrust(session_.tls.facts.get(), event.tls.trust);
       break;
     case EventType::kTlsEstablished:
       facts_ |= kTlsEstablished;
@@ -121,11 +129,15 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       break;
     case EventType::kMessageAccepted:
       facts_ |= kActivity;
-      ++accepted_messages_;
+      TakeMessage(event);
       break;
     case EventType::kReject:
       facts_ |= kActivity;
       ++session_.rejects;
+      break;
+    case EventType::kAuthAccepted:
+      facts_ |= kActivity;
+      ++session_.auth_accepted;
       break;
     case EventType::kAuthFailed:
       facts_ |= kActivity;
@@ -147,6 +159,7 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       }
       break;
     case EventType::kConnect:
+    case EventType::kConnected:
     case EventType::kSessionNote:
     case EventType::kProcessDying:
     case EventType::kQueueIdActive:
@@ -154,6 +167,39 @@ void OpenSession::Take(absl::Time time, const Event& event) {
     case EventType::kProcessDied:
     case EventType::kInstanceBoundary:
       break;
+  }
+  if (event.type != EventType::kConnecting && event.type != EventType::kDisconnect) {
+    facts_ &= ~uint32_t{kConnecting};
+  }
+}
+
+// A line for each recipient, up to OpenSMTPD 6.4.
+void OpenSession::TakeMessage(const Event& event) {
+  if (event.queue_id.empty()) {
+    ++accepted_messages_;
+    return;
+  }
+  if (delivery_queue_id_ == event.queue_id) return;
+  SetText(event.queue_id, kQueueIdMax, delivery_queue_id_);
+  ++accepted_messages_;
+  if (session_.queue_ids.size() < kQueueIdsInRecordMax) {
+    session_.queue_ids.push_back(delivery_queue_id_);
+  }
+}
+
+void OpenSession::TakeTlsError(const Event& event) {
+  if (Has(kTlsEstablished)) return;
+  facts_ |= kTlsFailed;
+  Session::Tls& tls = session_.tls;
+  SetText(event.tls_error, kFailureReasonMax, tls.failure_reason);
+  tls.alert = event.alert;
+  if (event.alert.has_value()) {
+    tls.failure = v1::TLS_FAILURE_ALERT;
+  } else if (event.tls_error == "unexpected eof while reading" ||
+             event.tls_error == "Connection reset by peer") {
+    tls.failure = v1::TLS_FAILURE_LOST_CONNECTION;
+  } else {
+    tls.failure = v1::TLS_FAILURE_PROTOCOL;
   }
 }
 
@@ -260,6 +306,7 @@ void OpenSession::NameConnection(std::string_view connection) { connection_.assi
 void OpenSession::TakeService(const Event& event) {
   if (!event.service.empty()) SetServiceName(event.service, session_.service);
   if (event.implicit_tls) facts_ |= kImplicitTls;
+  if (event.local) facts_ |= kLocal;
 }
 
 void OpenSession::set_may_be_handed_on(bool may) {
@@ -431,6 +478,9 @@ void OpenSession::DecideTls(bool wrapper_mode) {
   } else if (Has(kStarttlsFailed)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_STARTTLS_COUNTER);
     session_.tls.failure = Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd();
+  } else if (Has(kTlsRefused) && !Has(kTlsSetup | kCounters) && !wrapper_mode) {
+    SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
+    session_.tls.failure = v1::TLS_FAILURE_REFUSED;
   } else if (Has(kTlsSetup)) {
     DecideTlsBySetupLine();
   } else if (wrapper_mode) {
@@ -552,7 +602,8 @@ const Session& OpenSession::Finish(const PeerClassifier& peers) {
     // A reading that missed the confirmations knows less.
     rank.lines_used += static_cast<uint32_t>(confirmed_queue_ids_.size());
   }
-  session_.peer_class = peers.Classify(session_.peer.address, session_.peer.name);
+  session_.peer_class = Has(kLocal) ? v1::PEER_CLASS_LOOPBACK
+                                    : peers.Classify(session_.peer.address, session_.peer.name);
   session_.exclusion_list_hash = peers.list_hash();
   return session_;
 }
@@ -607,9 +658,9 @@ void OpenSession::Save(agent::v1::OpenSession& saved) const {
   for (const std::string& id : confirmed_queue_ids_) saved.add_confirmed_queue_ids(id);
   for (const std::string& id : open_queue_ids_) saved.add_open_queue_ids(id);
   saved.set_connection(connection_);
+  saved.set_delivery_queue_id(delivery_queue_id_);
   if (!outbound()) return;
   saved.set_connection_uses(connection_uses_);
-  saved.set_delivery_queue_id(delivery_queue_id_);
   saved.set_delivery_delays(delivery_delays_);
 }
 

@@ -110,6 +110,8 @@ class OpenSession {
   void set_last_time(absl::Time time) { last_time_ = time; }
   bool tombstone() const { return tombstone_; }
   bool ended() const { return ended_; }
+  // No connection came about so far: no session yet.
+  bool connecting() const { return Has(kConnecting); }
 
  private:
   // Bits of agent.v1.OpenSession.facts: never renumbered.
@@ -137,12 +139,16 @@ class OpenSession {
     kImplicitTls = 1 << 19,       // The first line says that TLS began with the connection.
     kMayBeHandedOn = 1 << 20,     // To another service, whose session it is then,
     kHandedOn = 1 << 21,          //   or it was.
+    kConnecting = 1 << 26,        // No connection came about so far.
+    kLocal = 1 << 27,             // The peer is a process of this host.
   };
   bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
 
   void TakePeer(const Event& event);
   void TakeTls(const TlsSummary& tls);
   void TakeTlsFailed(std::string_view reason);
+  void TakeTlsError(const Event& event);
+  void TakeMessage(const Event& event);
   void TakeTlsLibraryProblem(const Event& event);
   void TakeAbnormalEnd(const Event& event);
   void TakeCounters(const Event& event);

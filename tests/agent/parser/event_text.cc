@@ -1,7 +1,7 @@
 #include "tests/agent/parser/event_text.h"
 
+#include "agent/parser/dialect.h"
 #include "agent/parser/framer.h"
-#include "agent/parser/postfix.h"
 
 namespace mxtally {
 namespace {
@@ -12,6 +12,10 @@ std::string_view TypeText(EventType type) {
       return "connect";
     case EventType::kHandedOn:
       return "handed-on";
+    case EventType::kConnecting:
+      return "connecting";
+    case EventType::kConnected:
+      return "connected";
     case EventType::kDisconnect:
       return "disconnect";
     case EventType::kTlsEstablished:
@@ -20,6 +24,8 @@ std::string_view TypeText(EventType type) {
       return "tls-setup";
     case EventType::kTlsFailed:
       return "tls-failed";
+    case EventType::kCertificateChecked:
+      return "certificate-checked";
     case EventType::kTlsLibraryProblem:
       return "tls-library-problem";
     case EventType::kTlsRefusedAfterHandshake:
@@ -38,6 +44,8 @@ std::string_view TypeText(EventType type) {
       return "proxy-accept";
     case EventType::kReject:
       return "reject";
+    case EventType::kAuthAccepted:
+      return "auth-accepted";
     case EventType::kAuthFailed:
       return "auth-failed";
     case EventType::kLimit:
@@ -171,8 +179,10 @@ std::string EventText(LineClass line_class, const Event& event) {
   if (event.implicit_tls) printer.Add("implicit-tls", "yes");
   if (event.may_be_handed_on) printer.Add("may-be-handed-on", "yes");
   if (event.only_continues) printer.Add("only-continues", "yes");
+  if (event.local) printer.Add("local", "yes");
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
+  if (event.type == EventType::kCertificateChecked) printer.Add("trust", event.tls.trust);
   if (event.type == EventType::kDelivery || event.type == EventType::kServerGivenUp) {
     PrintDelivery(event.delivery, printer);
   }
@@ -190,6 +200,7 @@ std::string EventText(LineClass line_class, const Event& event) {
   printer.Add("program", event.program_name);
   printer.Add("version", event.version);
   printer.Add("reason", event.reason);
+  printer.Add("tls-error", event.tls_error);
   return printer.text();
 }
 
@@ -205,12 +216,13 @@ std::string Parsed(std::string_view program, std::string_view text) {
   // What an earlier line left must not show.
   event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
   event.outbound = event.implicit_tls = event.may_be_handed_on = event.only_continues = true;
-  event.connection = event.service = "stale";
+  event.local = true;
+  event.connection = event.service = event.tls_error = "stale";
   event.delivery.queue_delays = "stale";
   event.delivery.connection_uses = 7;
   event.counters.resize(3);
   event.pid = 7;
-  const LineClass line_class = ParsePostfix(line, event);
+  const LineClass line_class = ParseDialect(line, event);
   return EventText(line_class, event);
 }
 

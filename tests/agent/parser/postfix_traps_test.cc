@@ -73,7 +73,7 @@ TEST(PostfixTrapTest, SmtpIsNotSmtpd) {
 }
 
 TEST(PostfixTrapTest, BareSmtpdIsOpenSmtpd) {
-  EXPECT_EQ(Parsed("smtpd", "connect from x[192.0.2.1]"), "not mine");
+  EXPECT_EQ(Parsed("smtpd", "connect from x[192.0.2.1]"), "ignored");
 }
 
 TEST(PostfixTrapTest, TagCutByARelayIsUnrecognized) {

@@ -62,12 +62,13 @@ class LinesFixture : public testing::Test, private AssemblerObserver {
 
   AssemblerOptions options_{.host = "mx1"};
   absl::Duration step_ = absl::Seconds(1);
+  std::string program_prefix_ = "postfix/";
 
  private:
   void ReadLine(std::string_view tagged) {
     const std::string line =
-        absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now_, absl::UTCTimeZone()),
-                     " mx1 postfix/", std::string(tagged));
+        absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now_, absl::UTCTimeZone()), " mx1 ",
+                     program_prefix_, std::string(tagged));
     now_ += step_;
     FramedLine framed;
     ASSERT_TRUE(framer_.Split(line, framed)) << line;
