@@ -221,8 +221,9 @@ bool LineReader::OwnHost(std::string_view header_host) {
 
 void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
   counts.set_parsed(counts.parsed() + 1);
-  // Of these the server learns whether TLS of what comes in is logged.
-  if (event.outbound) return;
+  // Of these the server learns whether TLS of what comes in is logged.  A helper's lines
+  // (tlsproxy's) say nothing of what smtpd logs.
+  if (event.outbound || event.only_continues) return;
   switch (event.type) {
     case EventType::kTlsEstablished:
     case EventType::kTlsSetup:

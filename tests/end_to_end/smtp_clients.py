@@ -24,6 +24,7 @@ class Seen:
 
     scenario: str
     service: str
+    address: str = ""
     port: int = 0
     state: str = "PLAINTEXT"
     protocol: str = ""
@@ -42,11 +43,11 @@ class Ports:
         self._lock = threading.Lock()
         self._used = set()
 
-    def take(self):
+    def take(self, address="127.0.0.1"):
         """A socket and the local port that it is bound to."""
         while True:
             client = socket.socket()
-            client.bind(("127.0.0.1", 0))
+            client.bind((address, 0))
             port = client.getsockname()[1]
             with self._lock:
                 if port not in self._used:
@@ -72,9 +73,10 @@ class TooLate(Exception):
 
 
 class Client:
-    def __init__(self, ports, seen, address):
+    def __init__(self, ports, seen, address, source="127.0.0.1"):
         self.seen = seen
-        self.socket, seen.port = ports.take()
+        self.socket, seen.port = ports.take(source)
+        seen.address = source
         self.socket.settimeout(TIMEOUT_SECONDS)
         self.socket.connect(address)
         self._buffer = b""

@@ -133,6 +133,15 @@ TEST_F(PipelineTest, LinesThatALoggerLostAreCountedInTheirHour) {
   EXPECT_EQ(batches[0].counts(1).lines().suppressed(), 12);
 }
 
+TEST_F(PipelineTest, LinesOfTlsproxyDoNotSayThatSmtpdLogsTls) {
+  Append(Line(10, "postfix/postscreen[7]: CONNECT from [192.0.2.1]:5 to [198.51.100.1]:25"));
+  Append(Line(11, "postfix/tlsproxy[8]: CONNECT from [192.0.2.1]:5"));
+  Append(Line(12, "postfix/postscreen[7]: DISCONNECT [192.0.2.1]:5"));
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().sessions(), 1);
+  EXPECT_EQ(server_.total().tls_lines(), 0);
+}
+
 TEST_F(PipelineTest, SessionsOfWhichOnlyCountersTellTlsAreCounted) {
   const std::string peer = "a.example[192.0.2.1]";
   const auto connect = [&](int pid) {
