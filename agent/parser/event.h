@@ -26,6 +26,7 @@ struct TlsSummary {
   // the fields below are not one text.
   std::string_view text;
   bool reused = false;
+  bool resumed = false;
   std::string_view trust;  // "Anonymous", "Untrusted", "Trusted", "Verified", or empty.
   std::string_view sni;
   std::string_view protocol;
@@ -43,8 +44,17 @@ struct TlsSummary {
   std::string_view client_digest;
 };
 
-// What a `tls=` field of Postfix 3.11 says of the connection.
-enum class DeliveryTls { kNotLogged, kEstablished, kPlaintext, kFailed, kUnknown };
+// What a field of the line says of the connection: `tls=` of Postfix 3.11, Exim's X= and P=.
+enum class DeliveryTls {
+  kNotLogged,
+  kEstablished,
+  kPlaintext,
+  kFailed,
+  // The line shows that nobody knows.
+  kUnknown,
+  // The field of a TLS connection is missing.
+  kNotShown,
+};
 
 // Why a connection that this host made was given up.
 enum class DeliveryTrouble {
@@ -66,8 +76,11 @@ enum class DeliveryTrouble {
 
 // What a line says of delivering a message over a connection that this host made.
 struct MailDelivery {
-  // Deliveries over this connection so far, this one included.
+  // Deliveries over this connection so far, this one included.  0: there were others,
+  // nobody knows how many.
   int connection_uses = 1;
+  // Of a message that another line told of.
+  bool further_recipient = false;
   // The same for all recipients of one request: time before the queue manager and
   // in it, as logged, "0.04/0.13", and that of the connection's set-up, "0.2".
   std::string_view queue_delays;
@@ -104,7 +117,8 @@ enum class EventType {
   kTlsEstablished,
   // TLS is about to begin (Postfix 2.x; tlsproxy).
   kTlsSetup,
-  // A failed handshake: `reason` is "-1", "lost connection", a system error, or empty.
+  // A failed handshake: `reason` is "-1", "lost connection", a system error, or empty; of
+  // Exim the TLS library's text.
   kTlsFailed,
   // What the MTA found of the peer's certificate: `tls` holds `trust` alone.
   kCertificateChecked,
@@ -134,6 +148,9 @@ enum class EventType {
   kAuthFailed,
   // A limit of the MTA was hit, such as the connection rate.
   kLimit,
+  // The connection ended: `reason` as of kAbnormalEnd, or empty.  One line more may tell
+  // of it, which is kDisconnect.
+  kClosed,
   // A recipient's delivery over a connection ended, well or not: `queue_id`,
   // `delivery`, `place` with kLostConnection and kTimeout.
   kDelivery,
@@ -164,6 +181,13 @@ struct Event {
   // several processes serve one: a session id, or the peer's address and port.  Empty:
   // the only one of the process that wrote the line.
   std::string_view connection;
+  // Of an MTA whose log need not tell where a connection begins and ends: rules of their
+  // own say which lines are one session's (agent/session/assembler.h).
+  bool unframed = false;
+  // Of `unframed` lines.  The connection's TLS; with kEstablished `tls` is filled.
+  DeliveryTls connection_tls = DeliveryTls::kNotLogged;
+  // Most that can have passed since the connection was made.  Negative: not known.
+  double connection_age_seconds = -1;
   // What lines of kConnect, and those that begin a session without it, know of the
   // service.  Empty, false: what the tag says.
   std::string_view service;
@@ -193,7 +217,8 @@ struct Event {
   std::string_view original_queue_id;
   std::string_view auth_mechanism;
   std::optional<int> alert;
-  int64_t pid = -1;               // kProcessDied
+  // kProcessDied: which.  Else the process whose line it is, where the header does not say.
+  int64_t pid = -1;
   std::string_view program_name;  // kProcessDied: "smtpd"
   // kInstanceBoundary: "3.7.11" of Postfix, or of the MTA that `program_name` names.
   std::string_view version;
@@ -208,6 +233,9 @@ inline void Event::Reset() {
   has_peer = false;
   outbound = false;
   connection = {};
+  unframed = false;
+  connection_tls = DeliveryTls::kNotLogged;
+  connection_age_seconds = -1;
   service = {};
   implicit_tls = false;
   may_be_handed_on = false;

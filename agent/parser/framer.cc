@@ -166,8 +166,9 @@ bool TakeTraditionalStamp(std::string_view& line, Framer::Stamp& stamp) {
   return ReadFraction(line, stamp.nanosecond) && TakeBlank(line);
 }
 
-// Takes "2026-11-02T04:02:01.123456+01:00 " off `line`.
-bool TakeIsoStamp(std::string_view& line, Framer::Stamp& stamp) {
+// Takes "2026-11-02T04:02:01.123456+01:00 " off `line`, or, as Exim writes it in its own
+// files, "2026-11-02 04:02:01.123 +0100 "; there fraction and zone may be missing.
+bool TakeIsoStamp(std::string_view& line, Framer::Stamp& stamp, bool& is_exims) {
   if (line.size() <= kIsoStamp) return false;
   const char* p = line.data();
   const int century = TwoDigits(p);
@@ -175,13 +176,26 @@ bool TakeIsoStamp(std::string_view& line, Framer::Stamp& stamp) {
   const int year = century * 100 + year_of_century;
   const int month = TwoDigits(p + 5);
   const int day = TwoDigits(p + 8);
-  if (century < 0 || year_of_century < 0 || p[4] != '-' || p[7] != '-' || p[10] != 'T' ||
-      !DateExists(year, month, day) || !ReadClock(p + 11, stamp)) {
+  if (century < 0 || year_of_century < 0 || p[4] != '-' || p[7] != '-' ||
+      (p[10] != 'T' && p[10] != ' ') || !DateExists(year, month, day) ||
+      !ReadClock(p + 11, stamp)) {
     return false;
   }
   stamp.civil_seconds = SecondsFromCivil(year, month, day, stamp);
+  is_exims = p[10] == ' ';
   line.remove_prefix(kIsoStamp);
   if (!ReadFraction(line, stamp.nanosecond)) return false;
+  if (is_exims) {
+    if (!TakeBlank(line)) return false;
+    std::string_view rest = line;
+    stamp.utc_offset = ReadZone(rest);
+    if (stamp.utc_offset && TakeBlank(rest)) {
+      line = rest;
+    } else {
+      stamp.utc_offset.reset();
+    }
+    return true;
+  }
   stamp.utc_offset = ReadZone(line);
   return TakeBlank(line);
 }
@@ -226,6 +240,19 @@ void SplitTagAndText(std::string_view rest, FramedLine& frame) {
   SplitTag(frame);
 }
 
+// Splits "[PID] TEXT", of which the first may be missing.
+void SplitEximText(std::string_view rest, FramedLine& frame) {
+  frame.host = rest.substr(0, 0);
+  frame.tag = frame.program = "exim";
+  frame.pid = -1;
+  frame.text = rest;
+  int pid = 0;
+  if (Consume(rest, "[") && TakeNumber(rest, pid) && Consume(rest, "] ")) {
+    frame.pid = pid;
+    frame.text = rest;
+  }
+}
+
 // Splits "HOST TAG[PID]: TEXT".
 bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
   const size_t host_end = Find(rest, ' ');
@@ -251,9 +278,14 @@ bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp)
   if (line.ends_with('\r')) line.remove_suffix(1);
   SkipPriority(line);
   if (line.empty()) return false;
-  const bool has_stamp =
-      IsDigit(line.front()) ? TakeIsoStamp(line, stamp) : TakeTraditionalStamp(line, stamp);
-  return has_stamp && SplitHostAndTag(line, frame);
+  if (!IsDigit(line.front())) {
+    return TakeTraditionalStamp(line, stamp) && SplitHostAndTag(line, frame);
+  }
+  bool is_exims = false;
+  if (!TakeIsoStamp(line, stamp, is_exims)) return false;
+  if (!is_exims) return SplitHostAndTag(line, frame);
+  SplitEximText(line, frame);
+  return true;
 }
 
 bool Framer::Resolve(const Stamp& stamp, absl::Time& time) {
@@ -367,6 +399,10 @@ bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Sta
   if (line.back() == '\r') line.remove_suffix(1);
   stamp = stamp_;
   if (!stamp_.hour_prefix.empty()) stamp.hour_prefix = line.substr(0, kHourPrefix);
+  if (host_at_ == size_) {
+    SplitEximText(line.substr(size_), frame);
+    return true;
+  }
   frame.host = line.substr(host_at_, size_ - host_at_ - 1);
   SplitTagAndText(line.substr(size_), frame);
   return true;
@@ -375,7 +411,7 @@ bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Sta
 void HeaderSplitter::Remember(std::string_view line, std::string_view host,
                               const Framer::Stamp& stamp) {
   host_at_ = host.data() - line.data();
-  const size_t size = host_at_ + host.size() + 1;
+  const size_t size = host.empty() ? host_at_ : host_at_ + host.size() + 1;
   // A priority may stand before the stamp.
   if (size > kBytesMax || line.front() == '<' || line.front() == '\0') return;
   size_ = size;

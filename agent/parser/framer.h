@@ -1,6 +1,6 @@
-// Splits the syslog header off a log line: RFC 3164 as syslog daemons and
-// Postfix's maillog_file write it, and RFC 3339.  The shape is decided line by
-// line, because an upgrade changes it in the middle of a file.
+// Splits the header off a log line: RFC 3164 as syslog daemons and Postfix's
+// maillog_file write it, RFC 3339, and that of Exim's own log files.  The shape is
+// decided line by line, because an upgrade changes it in the middle of a file.
 //
 // Pure: no I/O, no clock.  What a stamp does not say (year, zone, which pass of
 // a repeated hour) comes from `FramerOptions` and from `FramerState`, which
@@ -21,6 +21,8 @@
 
 namespace mxtally {
 
+// Lines of Exim's own files name neither host nor program: `host` is empty, `tag` and
+// `program` are "exim", and `pid` is there when Exim logs it.
 struct FramedLine {
   absl::Time time;
   std::string_view host;
@@ -58,11 +60,11 @@ class Framer {
  public:
   // What a stamp says of itself.
   struct Stamp {
-    // "Nov  2 04:", which says neither year nor zone; empty for RFC 3339.
+    // "Nov  2 04:", which says neither year nor zone; empty for a stamp with a year.
     std::string_view hour_prefix;
-    // RFC 3339 only: seconds since 1970-01-01T00:00:00 in the stamp's own zone.
+    // With a year only: seconds since 1970-01-01T00:00:00 in the stamp's own zone.
     int64_t civil_seconds = 0;
-    // RFC 3339 only: seconds; absent when the stamp names no zone.
+    // With a year only: seconds; absent when the stamp names no zone.
     std::optional<int> utc_offset;
     int hour = 0;
     int minute = 0;
@@ -142,6 +144,7 @@ class HeaderSplitter {
   // The line before, up to its tag; 0: it is longer, or there is none.
   size_t size_ = 0;
   char bytes_[kBytesMax] = {};
+  // `size_` where the header names no host.
   size_t host_at_ = 0;
   Framer::Stamp stamp_;
 };

@@ -16,8 +16,9 @@ struct CipherSuite {
 };
 
 // Finds a suite by any of its names; nullptr when the name is not known.
-// Static storage.
-const CipherSuite* FindCipherSuite(std::string_view name);
+// GnuTLS's descriptions ("ECDHE_X25519__RSA_SHA256__AES_256_GCM") name a suite together
+// with the protocol, in its canonical spelling.  Static storage.
+const CipherSuite* FindCipherSuite(std::string_view name, std::string_view protocol = {});
 
 // "TLSv1", "TLSv1.2" ... for every known spelling, "" for "unknown"; another
 // name as it is.

@@ -150,6 +150,7 @@ void HostsReader::AddStatus(v1::LogStatus& status) const {
 // ---- Which host
 
 HostsReader::Host* HostsReader::Find(std::string_view header_host) {
+  if (header_host.empty()) return &own_;
   if (!last_lasting_ || header_host != last_header_) {
     last_header_ = header_host;
     last_alias_ = Resolve(header_host, last_lasting_);

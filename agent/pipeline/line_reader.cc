@@ -211,6 +211,7 @@ void LineReader::OnForgottenOrdinal() {
 }
 
 bool LineReader::OwnHost(std::string_view header_host) {
+  if (header_host.empty()) return true;
   if (header_host == last_host_ && !adopted_host_.empty()) return last_host_own_;
   if (adopted_host_.empty()) adopted_host_ = std::string(header_host);
   last_host_ = std::string(header_host);
@@ -224,6 +225,8 @@ void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
   // Of these the server learns whether TLS of what comes in is logged.  A helper's lines
   // (tlsproxy's) say nothing of what smtpd logs.
   if (event.outbound || event.only_continues) return;
+  // Exim shows TLS, and its absence, by default.
+  if (event.connection_tls != DeliveryTls::kNotLogged) counts.set_tls_lines(counts.tls_lines() + 1);
   switch (event.type) {
     case EventType::kTlsEstablished:
     case EventType::kTlsSetup:

@@ -41,6 +41,7 @@ bool StartsSession(EventType type) {
     case EventType::kAuthAccepted:
     case EventType::kAuthFailed:
     case EventType::kLimit:
+    case EventType::kClosed:
     case EventType::kDelivery:
     case EventType::kServerGivenUp:
       return true;
@@ -92,7 +93,7 @@ const PeerClassifier& NothingExcluded() {
 //   live        least recently used first; their process serves them
 //   tombstones  only swallow late lines; their process is not free either
 //   held        ended, but waiting for queue ids; their process is free again
-//   resting     outbound, with an outcome; their process may go on with them
+//   resting     without an end that the log need tell; lines may go on with them
 //   screening   may be handed on, or were by the last line of their process
 //   spare       memory for the next sessions
 //
@@ -143,6 +144,12 @@ struct Assembler::Impl {
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
 
+  void AddUnframedLine(const FramedLine& header, const Event& event);
+  std::optional<Handle> FindUnframed(const FramedLine& line, const Event& event);
+  Handle StartUnframed(const FramedLine& line, const Event& event);
+  bool CoversUnframed(absl::Time time, const Event& event) const;
+  absl::Duration RestMax(const OpenSession& session) const;
+
   void AddOutboundLine(const FramedLine& line, const Event& event);
   void TakeOutboundLine(Handle session, absl::Time time, const Event& event);
   bool CoversOutbound(absl::Time time, const Event& event) const;
@@ -150,7 +157,7 @@ struct Assembler::Impl {
   std::optional<Handle> FindConnection(const FramedLine& line, const Event& event);
   // The process goes on with another session.
   void Leave(Handle session);
-  void FinishResting(Handle session);
+  void FinishResting(Handle session, v1::EndReason reason = v1::END_REASON_UNSPECIFIED);
   void AddConnection(Handle session);
   void RemoveConnection(Handle session);
 
@@ -190,7 +197,7 @@ struct Assembler::Impl {
   // Stamp of the first line since the newest gap.
   std::optional<absl::Time> reading_start;
 
-  std::string id_name, key_tag;
+  std::string id_name, key_tag, process_tag;
   // Of the last line: most lines are of one host.
   std::string header_host, key_host;
   // Of IdName().
@@ -202,7 +209,8 @@ std::string_view Assembler::Impl::KeyHost(std::string_view host) {
   if (host == header_host && !key_host.empty()) return key_host;
   header_host = host;
   key_host.clear();
-  AppendKeyHost(host, key_host);
+  // Exim's own files name no host.
+  AppendKeyHost(host.empty() ? "localhost" : host, key_host);
   return key_host;
 }
 
@@ -244,7 +252,7 @@ void Assembler::Impl::MoveTo(absl::Time stamp) {
   while (!held.empty() && time - held.front().last_time() > options.confirmation_max) {
     Emit(held, held.begin());
   }
-  while (!resting.empty() && time - resting.front().last_time() > options.rest_max) {
+  while (!resting.empty() && time - resting.front().last_time() > RestMax(resting.front())) {
     FinishResting(resting.begin());
   }
   while (!screening.empty() && time - screening.front().last_time() > options.screening_max) {
@@ -331,7 +339,7 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(Handle session, abs
     return std::nullopt;
   }
   if (session->resting()) {
-    if (time - session->last_time() <= options.rest_max) return session;
+    if (time - session->last_time() <= RestMax(*session)) return session;
     FinishResting(session);
     return std::nullopt;
   }
@@ -419,6 +427,87 @@ void Assembler::Impl::SwallowLine(Handle tombstone, absl::Time time, EventType t
 // session that any reading would see.
 bool Assembler::Impl::Covers(absl::Time time) const {
   return time - *reading_start >= 2 * options.idle_max;
+}
+
+void Assembler::Impl::AddUnframedLine(const FramedLine& header, const Event& event) {
+  FramedLine line = header;
+  if (const int64_t pid = header.pid >= 0 ? header.pid : event.pid;
+      pid >= 0 && line.tag.size() == line.program.size()) {
+    process_tag.assign(line.tag).append(absl::StrCat("[", pid, "]"));
+    line.tag = process_tag;
+    line.pid = pid;
+  }
+  std::optional<Handle> session = FindUnframed(line, event);
+  const bool begins = !session.has_value();
+  if (begins) {
+    if (!StartsSession(event.type)) return;
+    session = StartUnframed(line, event);
+  }
+  if ((*session)->tombstone()) {
+    SwallowLine(*session, line.time, event.type);
+    return;
+  }
+  List& list = (*session)->resting() ? resting : live;
+  RemoveConnection(*session);
+  (*session)->Take(line.time, event);
+  if (begins && event.type != EventType::kConnect) (*session)->set_rests();
+  List& next = (*session)->resting() ? resting : live;
+  next.splice(next.end(), list, *session);
+  if (event.type != EventType::kDisconnect) {
+    AddConnection(*session);
+  } else if ((*session)->resting()) {
+    FinishResting(*session, v1::END_REASON_DISCONNECT);
+  } else {
+    End(*session, v1::END_REASON_DISCONNECT);
+  }
+}
+
+std::optional<Assembler::Impl::Handle> Assembler::Impl::FindUnframed(const FramedLine& line,
+                                                                     const Event& event) {
+  if (event.outbound && event.delivery.connection_uses == 0) return FindConnection(line, event);
+  std::optional<Handle> session;
+  if (!event.connection.empty()) {
+    session = FindByConnection(line, event);
+  } else if (const Process* process = FindProcess(line);
+             process != nullptr && process->session.has_value()) {
+    session = Find(*process->session, line.time);
+  }
+  if (!session.has_value() || (*session)->GoesOn(line.time, line.tag, event)) return session;
+  Leave(*session);
+  return std::nullopt;
+}
+
+Assembler::Impl::Handle Assembler::Impl::StartUnframed(const FramedLine& line, const Event& event) {
+  const bool cut = event.type != EventType::kConnect && !CoversUnframed(line.time, event);
+  if (cut) observer.OnCutSession();
+  // A client's earlier messages over this connection may be missing: then it has another key.
+  const bool may_have_begun = event.type != EventType::kConnect && !event.outbound &&
+                              event.connection_age_seconds < 0 &&
+                              line.time - *reading_start <= options.inbound_rest_max;
+  const Handle session =
+      Begin(line, event, cut, line.time == reading_start || may_have_begun, nullptr);
+  if (cut && event.outbound) session->TakeServer(event);
+  return session;
+}
+
+// A message may have come over a connection of before the reading. It is taken for the first:
+// to leave out all that come in the first minutes would be worse than to count a connection
+// twice, of which a reading that began elsewhere has seen the beginning.
+bool Assembler::Impl::CoversUnframed(absl::Time time, const Event& event) const {
+  if (event.connection_age_seconds >= 0) {
+    return time - absl::Seconds(event.connection_age_seconds) >= *reading_start;
+  }
+  if (Covers(time)) return true;
+  if (event.outbound) {
+    return event.delivery.connection_uses > 0 && !event.delivery.further_recipient;
+  }
+  // The line of its beginning is logged where that of its end is.
+  return event.type != EventType::kClosed || event.connection.empty();
+}
+
+absl::Duration Assembler::Impl::RestMax(const OpenSession& session) const {
+  if (session.outbound()) return options.rest_max;
+  return session.closed() ? options.closed_rest_max : options.inbound_rest_max;
 }
 
 void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event) {
@@ -560,11 +649,10 @@ void Assembler::Impl::Leave(Handle session) {
   }
 }
 
-// The log tells no end.
-void Assembler::Impl::FinishResting(Handle session) {
+void Assembler::Impl::FinishResting(Handle session, v1::EndReason reason) {
   RemoveConnection(session);
   if (session->process != nullptr) Release(session);
-  session->End(v1::END_REASON_UNSPECIFIED, Service());
+  session->End(reason, Service());
   Emit(resting, session);
 }
 
@@ -814,7 +902,9 @@ void Assembler::Add(const FramedLine& line, const Event& event) {
       impl_->AbortInstance(line);
       break;
     default:
-      if (event.outbound && event.connection.empty()) {
+      if (event.unframed) {
+        impl_->AddUnframedLine(line, event);
+      } else if (event.outbound && event.connection.empty()) {
         impl_->AddOutboundLine(line, event);
       } else {
         impl_->AddOwnLine(line, event);

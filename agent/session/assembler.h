@@ -23,6 +23,15 @@
 // a session once a line says that it is not; what is handed on is the other service's
 // session, and is forgotten here.  It has its ordinal either way.
 //
+// Exim may tell of a connection by nothing but its messages; its lines are "unframed". One that
+// names its connection, its process or its message (agent/parser/exim.h) goes on with the
+// session of that name, unless it cannot be the same connection's: another peer, another
+// process, a further transaction of the message, a line behind the last. Else it begins one;
+// a message delivered over a connection that was in use goes to the server's session that
+// was used last, and begins none. Unless a line of kConnect began it, a session rests from
+// its first line on, as nothing need follow; one that was closed rests, too, as a line that
+// tells more may follow.
+//
 // Everything runs on log time: the same lines from the same state make the
 // same records.  One thread only.
 
@@ -72,6 +81,11 @@ struct AssemblerOptions {
   // A session that this host opened ends so long after the last outcome of a delivery.
   // Postfix uses a connection for five minutes at most (smtp_connection_reuse_time_limit).
   absl::Duration rest_max = absl::Minutes(5);
+  // The same for one that came in, after its last line: a client may be silent for five
+  // minutes (Exim's smtp_receive_timeout), and take time to send the next message.
+  absl::Duration inbound_rest_max = absl::Minutes(10);
+  // And for one that was closed, whose last line follows at once.
+  absl::Duration closed_rest_max = absl::Minutes(1);
 
   // A connection that may be handed on is taken for handed on so long after its last
   // line, as that may happen in silence.

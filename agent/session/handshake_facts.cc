@@ -27,6 +27,7 @@ v1::TlsTrust TrustOf(std::string_view word) {
 // newer releases of Postfix and one without its digest in older ones; only RSA
 // and ECDSA have a digest at all (Ed25519, Ed448 and ML-DSA have none).
 v1::TlsHandshake HandshakeOf(const TlsSummary& tls, std::string_view protocol) {
+  if (tls.resumed) return v1::TLS_HANDSHAKE_RESUMED;
   if (protocol != "TLSv1.3") return v1::TLS_HANDSHAKE_UNSPECIFIED;
   if (tls.reused) return v1::TLS_HANDSHAKE_REUSED;
   if (tls.server_signature.empty()) {
@@ -43,7 +44,7 @@ std::shared_ptr<const HandshakeFacts> ReadFacts(const TlsSummary& summary) {
   const std::string_view protocol = CanonicalProtocol(summary.protocol);
   SetText(protocol, kProtocolMax, facts->protocol);
   SetText(summary.cipher, kCipherMax, facts->cipher);
-  facts->suite = FindCipherSuite(summary.cipher);
+  facts->suite = FindCipherSuite(summary.cipher, protocol);
   facts->bits_used = summary.bits_used;
   facts->bits_algorithm = summary.bits_algorithm;
   SetText(CanonicalGroup(summary.kex, summary.kex_parameter), kAlgorithmMax, facts->kex_group);

@@ -28,6 +28,9 @@ constexpr size_t kDelaysMax = 32;
 // A clock that goes back further within a session was wrong when it began, or is now.
 constexpr absl::Duration kClockStepMax = absl::Hours(24);
 
+// Lines of one transaction's recipients.
+constexpr absl::Duration kTransactionMax = absl::Seconds(5);
+
 constexpr size_t kCommandsMax = 32;
 constexpr size_t kQueueIdsInRecordMax = 8;
 // Of one session, open and confirmed together.
@@ -76,6 +79,7 @@ void OpenSession::Take(absl::Time time, const Event& event) {
   ++session_.rank.lines_used;
   if (event.has_peer) TakePeer(event);
   if (!event.helo.empty()) SetText(event.helo, kNameMax, session_.peer.helo);
+  if (event.unframed) TakeConnectionTls(event);
 
   switch (event.type) {
     case EventType::kHandedOn:
@@ -106,7 +110,13 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       break;
     case EventType::kTlsFailed:
       facts_ |= kTlsFailed;
-      TakeTlsFailed(event.reason);
+      if (event.unframed) {
+        TakeTlsFailedByText(event.reason);
+        // Where TLS began with the connection, nothing follows.
+        facts_ |= kRests;
+      } else {
+        TakeTlsFailed(event.reason);
+      }
       break;
     case EventType::kTlsLibraryProblem:
       TakeTlsLibraryProblem(event);
@@ -130,6 +140,17 @@ void OpenSession::Take(absl::Time time, const Event& event) {
     case EventType::kMessageAccepted:
       facts_ |= kActivity;
       TakeMessage(event);
+      if (!event.auth_mechanism.empty()) {
+        SetText(event.auth_mechanism, kMechanismMax, session_.auth_mechanism);
+        session_.auth_accepted = 1;
+      }
+      break;
+    case EventType::kClosed:
+      facts_ |= kClosed | kRests;
+      TakeAbnormalEnd(event);
+      if (session_.end_reason == v1::END_REASON_UNSPECIFIED) {
+        session_.end_reason = v1::END_REASON_DISCONNECT;
+      }
       break;
     case EventType::kReject:
       facts_ |= kActivity;
@@ -159,6 +180,8 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       }
       break;
     case EventType::kConnect:
+      if (event.unframed) facts_ |= kFramed;
+      break;
     case EventType::kConnected:
     case EventType::kSessionNote:
     case EventType::kProcessDying:
@@ -226,6 +249,13 @@ void OpenSession::TakeTls(const TlsSummary& summary) {
   if (!summary.sni.empty()) SetLowerText(summary.sni, kNameMax, session_.tls.sni);
 }
 
+void OpenSession::TakeConnectionTls(const Event& event) {
+  TakeFieldTls(event.connection_tls);
+  if (event.connection_tls == DeliveryTls::kEstablished && !event.tls.protocol.empty()) {
+    TakeTls(event.tls);
+  }
+}
+
 void OpenSession::TakeTlsFailed(std::string_view reason) {
   v1::TlsFailure& failure = session_.tls.failure;
   if (reason.empty()) return;
@@ -238,6 +268,22 @@ void OpenSession::TakeTlsFailed(std::string_view reason) {
   } else {
     failure = v1::TLS_FAILURE_SYSTEM;
   }
+}
+
+// Exim's words, and GnuTLS's, of which some are told apart.
+void OpenSession::TakeTlsFailedByText(std::string_view text) {
+  Session::Tls& tls = session_.tls;
+  if (text == "timed out") {
+    tls.failure = v1::TLS_FAILURE_TIMEOUT;
+  } else if (text == "TCP connection closed by peer" ||
+             text == "The TLS connection was non-properly terminated.") {
+    tls.failure = v1::TLS_FAILURE_LOST_CONNECTION;
+  } else if (text.find("alert") != std::string_view::npos) {
+    tls.failure = v1::TLS_FAILURE_ALERT;
+  } else {
+    tls.failure = v1::TLS_FAILURE_PROTOCOL;
+  }
+  SetText(text, kFailureReasonMax, tls.failure_reason);
 }
 
 // The library writes its whole error stack, the first entry says what happened.
@@ -355,8 +401,48 @@ bool OpenSession::Continues(const Event& event) const {
 
 bool OpenSession::GoesOnWith(const Event& event) const {
   if (connection_uses() == 0 || !IsPeer(event.peer)) return false;
-  return event.type == EventType::kServerGivenUp ||
+  if (event.unframed &&
+      Has(kFieldEstablished) != (event.connection_tls == DeliveryTls::kEstablished)) {
+    return false;
+  }
+  return event.type == EventType::kServerGivenUp || event.delivery.connection_uses == 0 ||
          connection_uses_ + 1 == event.delivery.connection_uses;
+}
+
+bool OpenSession::GoesOn(absl::Time time, std::string_view tag, const Event& event) const {
+  if (event.type == EventType::kConnect || event.outbound != outbound()) return false;
+  // Process ids and ports come again.
+  const std::string& address = session_.peer.address;
+  if (!address.empty() && event.has_peer && event.peer.address != address) return false;
+  if (outbound()) {
+    // Lines about one transaction are written at a time; later ones are of a retry.
+    if (!IsPeer(event.peer) || time - last_time_ > kTransactionMax) return false;
+    if (Has(kClosed)) return false;
+    if (event.type == EventType::kServerGivenUp) return !Has(kOutcome);
+    const bool sent = event.type == EventType::kDelivery && event.delivery.sent;
+    if (!sent || event.delivery.further_recipient) return true;
+    // A further transaction has a connection of its own.
+    return !Has(kMessageCounted) && !Has(kTlsFailed);
+  }
+  if (tombstone_) return true;
+  // Up to Exim 4.96 another process than the client's tells of the beginning.
+  if (!connection_.empty() && !Has(kFramed) && session_.key.tag.ends_with(']') &&
+      tag.ends_with(']') && session_.key.tag != tag) {
+    return false;
+  }
+  switch (event.type) {
+    case EventType::kTlsFailed:
+      // The MTA ends the connection then.
+      return !Has(kTlsFailed) && !Has(kClosed);
+    case EventType::kDisconnect:
+      return !Has(kTlsFailed) || (event.connection_tls != DeliveryTls::kEstablished &&
+                                  event.connection_tls != DeliveryTls::kPlaintext);
+    case EventType::kClosed:
+    case EventType::kSessionNote:
+      return true;
+    default:
+      return !Has(kClosed);
+  }
 }
 
 void OpenSession::TakeServer(const Event& event) {
@@ -372,7 +458,8 @@ void OpenSession::Follow(const Event& event) {
   if (event.type != EventType::kDelivery) return;
   delivery_delays_.append(event.delivery.queue_delays.substr(0, kDelaysMax)).append("/");
   delivery_delays_.append(event.delivery.setup_delay.substr(0, kDelaysMax));
-  connection_uses_ = event.delivery.connection_uses;
+  const int uses = event.delivery.connection_uses;
+  connection_uses_ = uses > 0 ? uses : connection_uses_ + 1;
 }
 
 void OpenSession::TakeDelivery(absl::Time time, const Event& event) {
@@ -392,7 +479,12 @@ void OpenSession::TakeDelivery(absl::Time time, const Event& event) {
     ++session_.messages;
     facts_ |= kMessageCounted;
   }
-  switch (delivery.tls) {
+  TakeFieldTls(delivery.tls);
+  TakeTrouble(event);
+}
+
+void OpenSession::TakeFieldTls(DeliveryTls tls) {
+  switch (tls) {
     case DeliveryTls::kNotLogged:
       break;
     case DeliveryTls::kEstablished:
@@ -407,8 +499,10 @@ void OpenSession::TakeDelivery(absl::Time time, const Event& event) {
     case DeliveryTls::kUnknown:
       facts_ |= kFieldUnknown;
       break;
+    case DeliveryTls::kNotShown:
+      facts_ |= kFieldNotShown;
+      break;
   }
-  TakeTrouble(event);
 }
 
 void OpenSession::TakeTrouble(const Event& event) {
@@ -475,6 +569,9 @@ void OpenSession::DecideTls(bool wrapper_mode) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_HANDSHAKE_LINE);
     v1::TlsFailure& failure = session_.tls.failure;
     if (failure == v1::TLS_FAILURE_UNSPECIFIED) failure = FailureOfAbnormalEnd();
+  } else if (Has(kFieldEstablished | kFieldFailed | kFieldPlaintext | kFieldUnknown |
+                 kFieldNotShown | kRests)) {
+    DecideTlsByField();
   } else if (Has(kStarttlsFailed)) {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_STARTTLS_COUNTER);
     session_.tls.failure = Has(kTlsRefused) ? v1::TLS_FAILURE_REFUSED : FailureOfAbnormalEnd();
@@ -490,6 +587,22 @@ void OpenSession::DecideTls(bool wrapper_mode) {
   } else if (Has(kDisconnected)) {
     SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_NO_TLS_LINE);
   } else {
+    SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
+  }
+}
+
+// Exim's X= and P= of messages, and the commands of connections without.
+void OpenSession::DecideTlsByField() {
+  if (Has(kFieldEstablished)) {
+    SetTls(v1::TLS_STATE_ESTABLISHED, v1::TLS_EVIDENCE_DELIVERY_FIELD);
+  } else if (Has(kFieldFailed)) {
+    SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_DELIVERY_FIELD);
+  } else if (Has(kFieldPlaintext)) {
+    SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_DELIVERY_FIELD);
+  } else if (Has(kFieldNotShown) && !Has(kFieldUnknown)) {
+    SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_NO_TLS_LINE);
+  } else {
+    // That a connection was closed does not tell what it was.
     SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);
   }
 }
@@ -510,7 +623,7 @@ void OpenSession::DecideTlsOutbound() {
     SetTls(v1::TLS_STATE_FAILED, v1::TLS_EVIDENCE_DELIVERY_FIELD);
   } else if (Has(kFieldPlaintext)) {
     SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_DELIVERY_FIELD);
-  } else if (Has(kOutcome | kDisconnected) && !Has(kFieldUnknown)) {
+  } else if (Has(kFieldNotShown) || (Has(kOutcome | kDisconnected) && !Has(kFieldUnknown))) {
     SetTls(v1::TLS_STATE_PLAINTEXT, v1::TLS_EVIDENCE_NO_TLS_LINE);
   } else {
     SetTls(v1::TLS_STATE_UNKNOWN, v1::TLS_EVIDENCE_UNSPECIFIED);

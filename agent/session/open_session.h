@@ -56,6 +56,15 @@ class OpenSession {
   // END_REASON_DISCONNECT leaves the reason that an abnormal end gave.
   void End(v1::EndReason reason, const Service& service);
 
+  // Whether an `unframed` line goes on with this session, which its process, its
+  // connection or its message names.  `tag`: the line's own.
+  bool GoesOn(absl::Time time, std::string_view tag, const Event& event) const;
+  // The log may tell no more of it.
+  void set_rests() { facts_ |= kRests; }
+  // The log tells that the connection was closed.
+  bool closed() const { return Has(kClosed); }
+  bool outbound() const { return session_.direction == v1::DIRECTION_OUTBOUND; }
+
   // Of sessions that this host opened, whose lines tell neither where they begin nor
   // where they end.
   //
@@ -69,7 +78,9 @@ class OpenSession {
   // What Take does for a session that only swallows lines.
   void Follow(const Event& event);
   // A line told how a delivery ended; it may have been the last.
-  bool resting() const { return Has(kOutcome) && !tombstone_ && !ended_ && connection_.empty(); }
+  bool resting() const {
+    return ((Has(kOutcome) && connection_.empty()) || Has(kRests)) && !tombstone_ && !ended_;
+  }
   // Deliveries over the connection; 0 while none ended, or if there can be no more.
   int connection_uses() const { return Has(kClosed) ? 0 : connection_uses_; }
   // Lines of its stamp may be missing.
@@ -128,7 +139,7 @@ class OpenSession {
     kStarttlsFailed = 1 << 9,    //   or starttls=0/n,
     kBdat = 1 << 10,             //   and bdat=1 or more,
     kAnyCommand = 1 << 11,       //   and any command at all.
-    // Of sessions that this host opened.
+    // Of sessions that this host opened, and of unframed ones.
     kOutcome = 1 << 12,           // A delivery ended, well or not.
     kClosed = 1 << 13,            // The connection is of no more use.
     kMessageCounted = 1 << 14,    // The newest delivery's message is.
@@ -139,6 +150,9 @@ class OpenSession {
     kImplicitTls = 1 << 19,       // The first line says that TLS began with the connection.
     kMayBeHandedOn = 1 << 20,     // To another service, whose session it is then,
     kHandedOn = 1 << 21,          //   or it was.
+    kFieldNotShown = 1 << 22,     // A field that shows TLS is missing.
+    kRests = 1 << 23,             // The log may tell no more of it.
+    kFramed = 1 << 24,            // A line told where it begins.
     kConnecting = 1 << 26,        // No connection came about so far.
     kLocal = 1 << 27,             // The peer is a process of this host.
   };
@@ -146,9 +160,12 @@ class OpenSession {
 
   void TakePeer(const Event& event);
   void TakeTls(const TlsSummary& tls);
+  void TakeConnectionTls(const Event& event);
+  void TakeFieldTls(DeliveryTls tls);
   void TakeTlsFailed(std::string_view reason);
   void TakeTlsError(const Event& event);
   void TakeMessage(const Event& event);
+  void TakeTlsFailedByText(std::string_view text);
   void TakeTlsLibraryProblem(const Event& event);
   void TakeAbnormalEnd(const Event& event);
   void TakeCounters(const Event& event);
@@ -158,10 +175,10 @@ class OpenSession {
   bool IsPeer(const NamedAddress& peer) const;
   bool IsSameDelivery(const Event& event) const;
 
-  bool outbound() const { return session_.direction == v1::DIRECTION_OUTBOUND; }
   bool MessagesDependOnQueueIds() const { return (!Has(kCounters) || Has(kBdat)) && !outbound(); }
   int32_t Messages() const;
   void DecideTls(bool wrapper_mode);
+  void DecideTlsByField();
   void DecideTlsBySetupLine();
   void DecideTlsOfWrapperMode();
   void DecideTlsOutbound();

@@ -88,7 +88,7 @@ std::shared_ptr<const HandshakeFacts> FactsFromProto(const v1::TlsFacts& tls) {
   auto facts = std::make_shared<HandshakeFacts>();
   facts->protocol = tls.protocol();
   facts->cipher = tls.cipher();
-  facts->suite = FindCipherSuite(tls.cipher());
+  facts->suite = FindCipherSuite(tls.cipher(), tls.protocol());
   facts->bits_used = tls.bits_used();
   facts->bits_algorithm = tls.bits_algorithm();
   facts->kex_group = tls.kex_group();

@@ -50,6 +50,8 @@ std::string_view TypeText(EventType type) {
       return "auth-failed";
     case EventType::kLimit:
       return "limit";
+    case EventType::kClosed:
+      return "closed";
     case EventType::kDelivery:
       return "delivery";
     case EventType::kServerGivenUp:
@@ -99,6 +101,7 @@ void PrintPeer(const NamedAddress& peer, Printer& printer) {
 
 void PrintTls(const TlsSummary& tls, Printer& printer) {
   if (tls.reused) printer.Add("reused", "yes");
+  if (tls.resumed) printer.Add("resumed", "yes");
   printer.Add("trust", tls.trust);
   printer.Add("sni", tls.sni);
   printer.Add("protocol", tls.protocol);
@@ -150,12 +153,15 @@ std::string_view DeliveryTlsText(DeliveryTls tls) {
       return "failed";
     case DeliveryTls::kUnknown:
       return "unknown";
+    case DeliveryTls::kNotShown:
+      return "not-shown";
   }
   return "?";
 }
 
 void PrintDelivery(const MailDelivery& delivery, Printer& printer) {
   if (delivery.connection_uses != 1) printer.Add("uses", delivery.connection_uses);
+  if (delivery.further_recipient) printer.Add("further", "yes");
   printer.Add("queue-delays", delivery.queue_delays);
   printer.Add("setup-delay", delivery.setup_delay);
   if (delivery.connection_age_seconds >= 0) {
@@ -183,6 +189,13 @@ std::string EventText(LineClass line_class, const Event& event) {
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
   if (event.type == EventType::kCertificateChecked) printer.Add("trust", event.tls.trust);
+  printer.Add("tls", DeliveryTlsText(event.connection_tls));
+  if (event.connection_tls == DeliveryTls::kEstablished && !event.tls.protocol.empty()) {
+    PrintTls(event.tls, printer);
+  }
+  if (event.connection_age_seconds >= 0) {
+    printer.Add("age", static_cast<int64_t>(event.connection_age_seconds * 1000));
+  }
   if (event.type == EventType::kDelivery || event.type == EventType::kServerGivenUp) {
     PrintDelivery(event.delivery, printer);
   }
@@ -204,6 +217,28 @@ std::string EventText(LineClass line_class, const Event& event) {
   return printer.text();
 }
 
+namespace {
+
+// What an earlier line left must not show.
+Event StaleEvent() {
+  Event event;
+  event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
+  event.connection = event.service = event.program_name = "stale";
+  event.outbound = event.unframed = event.implicit_tls = true;
+  event.may_be_handed_on = event.only_continues = event.local = true;
+  event.tls_error = "stale";
+  event.connection_tls = DeliveryTls::kFailed;
+  event.connection_age_seconds = 1;
+  event.delivery.queue_delays = "stale";
+  event.delivery.connection_uses = 7;
+  event.delivery.further_recipient = true;
+  event.counters.resize(3);
+  event.pid = 7;
+  return event;
+}
+
+}  // namespace
+
 std::string Parsed(std::string_view program, std::string_view text) {
   const std::string tag = std::string(program) + "[123]";
   FramedLine line;
@@ -212,17 +247,17 @@ std::string Parsed(std::string_view program, std::string_view text) {
   line.program = program;
   line.pid = 123;
   line.text = text;
-  Event event;
-  // What an earlier line left must not show.
-  event.reason = event.helo = event.queue_id = event.tls.kex = "stale";
-  event.outbound = event.implicit_tls = event.may_be_handed_on = event.only_continues = true;
-  event.local = true;
-  event.connection = event.service = event.tls_error = "stale";
-  event.delivery.queue_delays = "stale";
-  event.delivery.connection_uses = 7;
-  event.counters.resize(3);
-  event.pid = 7;
+  Event event = StaleEvent();
   const LineClass line_class = ParseDialect(line, event);
+  return EventText(line_class, event);
+}
+
+std::string ParsedLine(std::string_view line) {
+  FramedLine frame;
+  Framer::Stamp stamp;
+  if (!Framer::SplitHeader(line, frame, stamp)) return "no header";
+  Event event = StaleEvent();
+  const LineClass line_class = ParseDialect(frame, event);
   return EventText(line_class, event);
 }
 

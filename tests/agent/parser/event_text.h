@@ -17,6 +17,9 @@ std::string EventText(LineClass line_class, const Event& event);
 // Parses `text` as a line of tag "PROGRAM[123]" and prints the result.
 std::string Parsed(std::string_view program, std::string_view text);
 
+// Parses a line with its header and prints the result.
+std::string ParsedLine(std::string_view line);
+
 }  // namespace mxtally
 
 #endif  // MXTALLY_TESTS_AGENT_PARSER_EVENT_TEXT_H_

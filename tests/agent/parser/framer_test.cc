@@ -100,7 +100,6 @@ TEST_F(FramerTest, ReadsEveryShapeOfStamp) {
       {"Nov  2 04-02-01", "no"},
       {"Mai  2 04:02:01", "no"},
       {"M\xc3\xa4r  2 04:02:01", "no"},
-      {"2026-11-02 04:02:01", "no"},
       {"2026-11-02T04:02:01+25:00", "no"},
       {"2026-11-02T04:02:01+1", "no"},
       {"2026-02-29T04:02:01Z", "no"},
@@ -154,11 +153,53 @@ TEST_F(FramerTest, ReadsEveryShapeOfTag) {
   }
 }
 
+// Exim's own files name neither host nor program.
+TEST_F(FramerTest, ReadsEveryShapeOfEximsOwnFiles) {
+  const struct {
+    const char* line;
+    const char* time;
+    int64_t pid;
+    const char* text;
+  } kTable[] = {
+      {"2026-11-02 04:02:01 a: b", "2026-11-02T04:02:01Z", -1, "a: b"},
+      {"2026-11-02 04:02:01.123 a", "2026-11-02T04:02:01.123Z", -1, "a"},
+      {"2026-11-02 04:02:01 +0100 a", "2026-11-02T03:02:01Z", -1, "a"},
+      {"2026-11-02 04:02:01.123 -0330 [12] a", "2026-11-02T07:32:01.123Z", 12, "a"},
+      {"2026-11-02 04:02:01 [12] a\r", "2026-11-02T04:02:01Z", 12, "a"},
+      {"2026-11-02 04:02:01 [192.0.2.1] SSL verify error", "2026-11-02T04:02:01Z", -1,
+       "[192.0.2.1] SSL verify error"},
+      {"2026-11-02 04:02:01 [12]a", "2026-11-02T04:02:01Z", -1, "[12]a"},
+      {"2026-11-02 04:02:01 +01 a", "2026-11-02T04:02:01Z", -1, "+01 a"},
+      {"2026-11-02 04:02:01 ", "2026-11-02T04:02:01Z", -1, ""},
+  };
+  HeaderSplitter splitter;
+  for (const auto& row : kTable) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    ASSERT_TRUE(framer.Split(row.line, frame)) << row.line;
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(Text(frame.time), row.time);
+      EXPECT_EQ(frame.host, "");
+      EXPECT_EQ(frame.tag, "exim");
+      EXPECT_EQ(frame.program, "exim");
+      EXPECT_EQ(frame.pid, row.pid) << row.line;
+      EXPECT_EQ(frame.text, row.text) << row.line;
+      // Once more as one that repeats the line before.
+      Framer::Stamp stamp;
+      bool repeats = false;
+      splitter.Split(row.line, frame, stamp, repeats);
+      ASSERT_TRUE(splitter.Split(row.line, frame, stamp, repeats));
+      ASSERT_TRUE(framer.Resolve(stamp, frame.time));
+    }
+  }
+}
+
 TEST_F(FramerTest, LineWithoutHeaderIsRefused) {
   for (const char* line :
        {"", "x", "Nov", "Nov  2 04:02:01", "Nov  2 04:02:01 ", "<22>", "<", "Nov  2 04:02:01 mx1",
         "Nov  2 04:02:01  mx1 a: b", " Suggested action: use keep_environment.",
-        "2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z mx1"}) {
+        "2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z mx1", "2026-11-02 04:02:01",
+        "2026-11-02 04:02:01+01:00 a", "2026-13-02 04:02:01 a"}) {
     Framer framer = Utc2013();
     FramedLine frame;
     EXPECT_FALSE(framer.Split(line, frame)) << line;

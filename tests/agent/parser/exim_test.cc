@@ -1,0 +1,191 @@
+// What Exim's lines mean; tests/testdata/shapes has one of each shape.
+
+#include "agent/parser/exim.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/agent/parser/event_text.h"
+
+namespace mxtally {
+namespace {
+
+#define STAMP "2026-11-02 04:02:01 "
+#define X13 "X=TLS1.3:TLS_AES_256_GCM_SHA384:256"
+#define TLS13 "tls=established protocol=TLS1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256"
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+void Expect(const Rows& rows) {
+  for (const auto& [line, event] : rows) EXPECT_EQ(ParsedLine(line), event) << line;
+}
+
+TEST(EximTest, ProtocolTellsTlsWhereXIsNotLogged) {
+  const auto tls_of = [](const std::string& protocol) {
+    const std::string text =
+        ParsedLine(STAMP "1xVUV7-0000BY-1m <= a@a.test H=m [192.0.2.7] P=" + protocol + " S=1");
+    const std::string from = text.substr(text.find("tls="));
+    return from.substr(0, from.find(' '));
+  };
+  for (const char* protocol : {"smtp", "esmtp", "esmtpa", "utf8esmtp", "utf8esmtpa", "asmtp"}) {
+    EXPECT_EQ(tls_of(protocol), "tls=plaintext") << protocol;
+  }
+  for (const char* protocol : {"smtps", "esmtps", "esmtpsa", "utf8esmtps", "utf8esmtpsa", "ssmtp",
+                               "essmtp", "essmtpa", "local-esmtps"}) {
+    EXPECT_EQ(tls_of(protocol), "tls=established") << protocol;
+  }
+  // What a local user called it.
+  for (const char* protocol : {"spam-scanned", "scans", "local-bsmtp", "x"}) {
+    EXPECT_EQ(tls_of(protocol), "tls=unknown") << protocol;
+  }
+}
+
+TEST(EximTest, MessageIdsTellTheReceivingProcess) {
+  const auto pid_of = [](const std::string& id) {
+    const std::string text = ParsedLine(STAMP + id + " <= a@a.test H=m [192.0.2.7] P=smtp S=1");
+    const size_t at = text.find("pid=");
+    return at == std::string::npos ? "none" : text.substr(at + 4);
+  };
+  EXPECT_EQ(pid_of("1xVUVl-0000JK-36"), "1198");
+  EXPECT_EQ(pid_of("1xVUWL-0000PO-0M"), "1574");
+  EXPECT_EQ(pid_of("1xVUde-0000000033z-2N8Z"), "11779");
+  EXPECT_EQ(pid_of("1xVUde-zzzzzzzzzzz-2N8Z"), "none");
+}
+
+TEST(EximTest, WhatIsNoFieldOfTls) {
+  for (const char* value : {"", "TLS1.3", "TLS1.3:", "TLS1.3:AES", "TLS1.3:AES:", "TLS1.3::256",
+                            ":AES:256", "TLS1.3:AES:x", "TLS1.3:AES:256x", "*"}) {
+    TlsSummary summary;
+    EXPECT_FALSE(ParseEximTls(value, summary)) << value;
+  }
+}
+
+// ---- Traps of log-formats.md section 8, by their numbers there.
+
+TEST(EximTrapsTest, Trap24TlsErrorAfterASuccessfulSessionIsNoFailure) {
+  Expect({{STAMP "[9] TLS error on connection from h [192.0.2.7] (recv): The TLS connection was "
+                 "non-properly terminated.",
+           "note service=smtpd peer=h[192.0.2.7] tls=established helo=h"},
+          {STAMP "[9] TLS error on connection from h [192.0.2.7] (gnutls_handshake): The TLS "
+                 "connection was non-properly terminated.",
+           "tls-failed service=smtpd peer=h[192.0.2.7] helo=h reason=The TLS connection was "
+           "non-properly terminated."}});
+}
+
+TEST(EximTrapsTest, Trap25XIsInboundOutboundOrWithoutAMessage) {
+  Expect({{STAMP "1xVUV7-0000BY-1m <= a@a.test H=m [192.0.2.7] P=esmtps " X13 " S=1",
+           "proxy-accept service=smtpd peer=m[192.0.2.7] " TLS13
+           " queue-id=1xVUV7-0000BY-1m helo=m pid=716"},
+          {STAMP "1xVUV7-0000BY-1m => b@b.test R=r T=t H=m [192.0.2.7] " X13 " C=\"250 ok\"",
+           "delivery outbound=yes connection=1xVUV7-0000BY-1m service=smtp peer=m[192.0.2.7] "
+           "tls=established trust=Untrusted protocol=TLS1.3 cipher=TLS_AES_256_GCM_SHA384 "
+           "bits=256/256 sent=yes queue-id=1xVUV7-0000BY-1m"},
+          {STAMP "[9] H=m [192.0.2.7] " X13 " F=<a@a.test> rejected RCPT <b@b.test>: no",
+           "reject service=smtpd peer=m[192.0.2.7] " TLS13 " place=RCPT helo=m"}});
+}
+
+TEST(EximTrapsTest, Trap33GnutlsBytesAreNotBits) {
+  TlsSummary summary;
+  ASSERT_TRUE(ParseEximTls("TLS-1.0:RSA_AES_256_CBC_SHA1:32", summary));
+  EXPECT_EQ(summary.bits_used, 256);
+  ASSERT_TRUE(ParseEximTls("TLS1.0:EXP-RC4-MD5:40", summary));
+  EXPECT_EQ(summary.bits_used, 40);
+}
+
+TEST(EximTrapsTest, Trap35AFourthFieldIsTheGroup) {
+  TlsSummary summary;
+  ASSERT_TRUE(ParseEximTls("TLS1.3:TLS_AES_256_GCM_SHA384:256:X25519", summary));
+  EXPECT_EQ(summary.cipher, "TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(summary.kex, "X25519");
+}
+
+TEST(EximTrapsTest, Trap38NoClientCertificateIsNotUntrusted) {
+  for (const char* verified : {" CV=no", ""}) {
+    EXPECT_EQ(
+        ParsedLine(std::string(STAMP "1xVUV7-0000BY-1m <= a@a.test H=m [192.0.2.7] P=esmtps " X13)
+                       .append(verified)
+                       .append(" S=1")),
+        "proxy-accept service=smtpd peer=m[192.0.2.7] " TLS13
+        " queue-id=1xVUV7-0000BY-1m helo=m pid=716");
+  }
+}
+
+TEST(EximTrapsTest, Trap66SyslogLinesHaveTwoStamps) {
+  Expect(
+      {{"Nov  2 04:02:01 mx1 exim[9]: 2026-11-02 03:02:00.123 +0000 1xVUV7-0000BY-1m <= a@a.test "
+        "H=m [192.0.2.7] P=smtp S=1",
+        "proxy-accept service=smtpd peer=m[192.0.2.7] tls=plaintext queue-id=1xVUV7-0000BY-1m "
+        "helo=m"}});
+}
+
+// Subjects, certificates, SNI, addresses, HELO: what a peer says in one field is not read as
+// another.
+TEST(EximTrapsTest, Trap79TextOfThePeer) {
+  const std::string accepted =
+      "proxy-accept service=smtpd peer=m[192.0.2.7] tls=plaintext queue-id=1xVUV7-0000BY-1m helo=m "
+      "pid=716";
+  const std::string id = STAMP "1xVUV7-0000BY-1m ";
+  Expect({
+      {id + "<= a@a.test H=m [192.0.2.7] P=esmtp S=1 T=\"=> x@y R=r T=t H=h [1.2.3.4] "
+            "X=TLS1.3:A:1\"",
+       accepted},
+      {id + "<= \"x H=h [1.2.3.4] P=esmtps X=TLS1.3:A:1\"@a.test H=m [192.0.2.7] P=esmtp S=1",
+       accepted},
+      {id + "<= x\\ H=h\\ [1.2.3.4]\\ P=esmtps@a.test H=m [192.0.2.7] P=esmtp S=1", accepted},
+      {id + "<= \"x\\\" H=h [1.2.3.4] P=esmtps \"@a.test H=m [192.0.2.7] P=esmtp S=1", accepted},
+      {id + "<= a@a.test H=m [192.0.2.7] P=esmtps " X13 " DN=\"CN=a\\\" SNI=b X=c:d:1\" SNI=e S=1",
+       "proxy-accept service=smtpd peer=m[192.0.2.7] tls=established trust=Untrusted sni=e "
+       "protocol=TLS1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256 queue-id=1xVUV7-0000BY-1m "
+       "helo=m pid=716"},
+      // A HELO that can look like all that follows (helo_accept_junk_hosts).
+      {id + "<= a@a.test H=(x) [1.2.3.4] P=esmtps X=TLS1.3:A:1 (y) [192.0.2.7] P=esmtp S=1",
+       "unrecognized"},
+      {id + "<= a@a.test H=(x y) [192.0.2.7] P=esmtp S=1", "unrecognized"},
+      // What an ident server says.
+      {id + "<= a@a.test H=m [192.0.2.7] U=x P=esmtps X=TLS1.3:A:1 S=1 P=esmtp S=1",
+       "proxy-accept service=smtpd peer=m[192.0.2.7] tls=unknown queue-id=1xVUV7-0000BY-1m helo=m "
+       "pid=716"},
+      {STAMP "[9] H=m [192.0.2.7] F=<\"x> rejected DATA\"@a.test> rejected RCPT <b@b.test>: no",
+       "reject service=smtpd peer=m[192.0.2.7] tls=not-shown place=RCPT helo=m"},
+      {STAMP "[9] SMTP syntax error in \"x SMTP connection from [1.2.3.4] closed by QUIT\" "
+             "H=[192.0.2.7] unrecognized command",
+       "ignored"},
+      {STAMP "[9] SMTP connection from (closed.by.QUIT) [192.0.2.7] lost",
+       "closed service=smtpd peer=[192.0.2.7] helo=closed.by.QUIT reason=lost connection"},
+  });
+}
+
+TEST(EximTrapsTest, Trap79TextOfRecipientsAndServers) {
+  const std::string id = STAMP "1xVUVh-0000Hg-1N ";
+  const std::string sent =
+      "delivery outbound=yes connection=1xVUVh-0000Hg-1N service=smtp peer=mx.example[192.0.2.7] "
+      "tls=not-shown sent=yes queue-id=1xVUVh-0000Hg-1N";
+  const std::string fields = "R=r T=t H=mx.example [192.0.2.7]";
+  Expect({
+      {id + "=> u@x.test " + fields + " C=\"250 R=a T=b H=h [1.2.3.4] X=TLS1.3:A:1 C=\\\"x\\\"\"",
+       sent},
+      {id +
+           "=> x@y R=a T=b H=h [1.2.3.4] X=TLS1.3:A:1 C=\"@x.test <\"x@y R=a T=b H=h [1.2.3.4] "
+           "X=TLS1.3:A:1 C=\\\"\"@x.test> " +
+           fields + " C=\"250 ok\"",
+       sent},
+      {id + "=> u R=a T=b H=h [1.2.3.4]@x.test <\"u R=a T=b H=h [1.2.3.4]\"@x.test> " + fields,
+       sent},
+      {id + "** x@y R=a T=b H=h [1.2.3.4]: z@x.test <\"x@y R=a T=b H=h [1.2.3.4]: z\"@x.test> " +
+           fields + ": SMTP error from remote mail server after RCPT TO:<x>: 550 no",
+       "ignored"},
+      {id + "** u@x.test " + fields +
+           ": SMTP error from remote mail server after RCPT TO:<u>: 550 R=a T=b H=h [1.2.3.4]",
+       "ignored"},
+      {id + "== u@x.test R=r T=t defer (-44) H=mx.example [192.0.2.7]: SMTP error from remote mail "
+            "server after RCPT TO:<u>: 450 H=h [1.2.3.4] X=TLS1.3:A:1",
+       "delivery outbound=yes connection=1xVUVh-0000Hg-1N service=smtp peer=mx.example[192.0.2.7] "
+       "tls=not-shown trouble=other queue-id=1xVUVh-0000Hg-1N"},
+  });
+}
+
+}  // namespace
+}  // namespace mxtally
