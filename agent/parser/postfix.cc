@@ -89,6 +89,8 @@ LineClass ParsePostfix(const FramedLine& line, Event& event) {
   const size_t slash = program.rfind('/');
   if (slash == std::string_view::npos) {
     if (program.empty() && IsCutTag(line.text)) return LineClass::kUnrecognized;
+    // A relay that writes RFC 5424 may have cut the program off: nobody can tell which it was.
+    if (Is(program, "postfix")) return LineClass::kUnrecognized;
     return Is(program, "postfix-script") ? LineClass::kIgnored : LineClass::kNotMine;
   }
   const std::string_view name = program.substr(slash + 1);

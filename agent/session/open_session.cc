@@ -90,7 +90,16 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       break;
     case EventType::kDisconnect:
       facts_ |= kDisconnected;
-      if (event.has_counters) TakeCounters(event);
+      if (event.has_counters) {
+        // Before Postfix 3.5 these are the counters of the session before, where HAProxy
+        // did not say who the peer is.  Nobody gave a command here.
+        const bool nobody = Has(kNobody) && event.has_peer && event.peer.address.empty();
+        if (nobody) {
+          facts_ |= kCounters;
+        } else {
+          TakeCounters(event);
+        }
+      }
       if (!event.reason.empty()) TakeAbnormalEnd(event);
       if (!event.tls_error.empty()) TakeTlsError(event);
       break;
@@ -181,6 +190,7 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       break;
     case EventType::kConnect:
       if (event.unframed) facts_ |= kFramed;
+      if (event.has_peer && event.peer.address.empty()) facts_ |= kNobody;
       break;
     case EventType::kConnected:
     case EventType::kSessionNote:

@@ -155,6 +155,7 @@ class OpenSession {
     kFramed = 1 << 24,            // A line told where it begins.
     kConnecting = 1 << 26,        // No connection came about so far.
     kLocal = 1 << 27,             // The peer is a process of this host.
+    kNobody = 1 << 28,            // The first line knows no address: the peer was gone by then.
   };
   bool Has(uint32_t facts) const { return (facts_ & facts) != 0; }
 

@@ -87,6 +87,13 @@ TEST(PostfixTrapTest, TagCutByARelayIsUnrecognized) {
   EXPECT_EQ(ParsePostfix(line, event), LineClass::kUnrecognized);
 }
 
+TEST(PostfixTrapTest, ProgramCutOffByARelayIsUnrecognized) {
+  EXPECT_EQ(Parsed("postfix", "connect from unknown[192.0.2.1]"), "unrecognized");
+  EXPECT_TRUE(
+      MentionsPostfix("<22>1 2026-11-23T14:10:06.768027+00:00 mx1 postfix 123 - -  connect from "
+                      "unknown[192.0.2.1]"));
+}
+
 TEST(PostfixTrapTest, RepetitionDoesNotHideItsText) {
   EXPECT_EQ(Smtpd("message repeated 3 times: [ warning: x[192.0.2.1]: SASL LOGIN authentication "
                   "failed: no]"),
