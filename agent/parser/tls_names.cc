@@ -47,45 +47,31 @@ struct Spelling {
   std::string_view canonical;
 };
 
-// Sendmail's "TLSv1/SSLv3" stands for any version from SSL 3.0 to TLS 1.2.
 constexpr Spelling kProtocols[] = {
-    {"TLSv1.3", "TLSv1.3"},   {"TLS1.3", "TLSv1.3"},  {"TLSv1.2", "TLSv1.2"},
-    {"TLS1.2", "TLSv1.2"},    {"TLS-1.2", "TLSv1.2"}, {"TLS1.2-PKIX", "TLSv1.2"},
-    {"TLSv1.1", "TLSv1.1"},   {"TLS1.1", "TLSv1.1"},  {"TLS-1.1", "TLSv1.1"},
-    {"TLSv1", "TLSv1"},       {"TLSv1.0", "TLSv1"},   {"TLS1.0", "TLSv1"},
-    {"TLS1.0-PKIX", "TLSv1"}, {"TLS-1.0", "TLSv1"},   {"SSLv3", "SSLv3"},
-    {"SSL3.0", "SSLv3"},      {"SSL3", "SSLv3"},      {"SSLv2", "SSLv2"},
-    {"TLSv1/SSLv3", ""},      {"unknown", ""},        {"UNKNOWN", ""},
+#define PROTOCOL(canonical, logged) {logged, canonical},
+#include "agent/parser/tls_protocols.inc"
+#undef PROTOCOL
 };
 
-// Compared without regard to case.
-constexpr Spelling kGroups[] = {
-    {"x25519", "x25519"},
-    {"x448", "x448"},
-    {"P-256", "secp256r1"},
-    {"prime256v1", "secp256r1"},
-    {"secp256r1", "secp256r1"},
-    {"P-384", "secp384r1"},
-    {"secp384r1", "secp384r1"},
-    {"P-521", "secp521r1"},
-    {"secp521r1", "secp521r1"},
-    {"brainpoolP256r1", "brainpoolP256r1"},
-    {"brainpoolP256r1tls13", "brainpoolP256r1tls13"},
-    {"brainpoolP384r1", "brainpoolP384r1"},
-    {"brainpoolP384r1tls13", "brainpoolP384r1tls13"},
-    {"brainpoolP512r1", "brainpoolP512r1"},
-    {"brainpoolP512r1tls13", "brainpoolP512r1tls13"},
-    {"ffdhe2048", "ffdhe2048"},
-    {"ffdhe3072", "ffdhe3072"},
-    {"ffdhe4096", "ffdhe4096"},
-    {"ffdhe6144", "ffdhe6144"},
-    {"ffdhe8192", "ffdhe8192"},
-    {"X25519MLKEM768", "X25519MLKEM768"},
-    {"SecP256r1MLKEM768", "SecP256r1MLKEM768"},
-    {"SecP384r1MLKEM1024", "SecP384r1MLKEM1024"},
-    {"MLKEM512", "MLKEM512"},
-    {"MLKEM768", "MLKEM768"},
-    {"MLKEM1024", "MLKEM1024"},
+struct Group {
+  std::string_view name;
+  uint16_t code_point;
+};
+
+constexpr Group kGroups[] = {
+#define GROUP(code_point, name) {name, code_point},
+#define ALIAS(code_point, name)
+#include "agent/parser/tls_groups.inc"
+#undef GROUP
+#undef ALIAS
+};
+
+constexpr Group kGroupNames[] = {
+#define GROUP(code_point, name) {name, code_point},
+#define ALIAS(code_point, name) {name, code_point},
+#include "agent/parser/tls_groups.inc"
+#undef GROUP
+#undef ALIAS
 };
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
@@ -94,12 +80,15 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
                     [&lower](char x, char y) { return lower(x) == lower(y); });
 }
 
-// The registered name of a group, or nullptr.
-const Spelling* FindGroup(std::string_view name) {
-  for (const Spelling& group : kGroups) {
-    if (EqualsIgnoringCase(group.logged, name)) return &group;
+// The registered name of a group, without regard to case; empty if it is not known.
+std::string_view FindGroup(std::string_view name) {
+  for (const Group& spelling : kGroupNames) {
+    if (!EqualsIgnoringCase(spelling.name, name)) continue;
+    for (const Group& group : kGroups) {
+      if (group.code_point == spelling.code_point) return group.name;
+    }
   }
-  return nullptr;
+  return {};
 }
 
 bool IsBulkCipher(std::string_view part) {
@@ -202,14 +191,16 @@ std::string_view CanonicalProtocol(std::string_view name) {
 }
 
 std::string CanonicalGroup(std::string_view kex, std::string_view parameter) {
-  if (const Spelling* group = FindGroup(kex)) return std::string(group->canonical);
+  if (const std::string_view group = FindGroup(kex); !group.empty()) return std::string(group);
   if (constexpr std::string_view kCustom = "DHE_CUSTOM"; kex.substr(0, kCustom.size()) == kCustom) {
     // GnuTLS's word for parameters that are none of the registered groups.
     return "DHE (" + std::string(kex.substr(kCustom.size())) + " bits)";
   }
   if (parameter.empty()) return std::string(kex);
   // "ECDHE (P-256)": the parameter is the group.
-  if (const Spelling* group = FindGroup(parameter)) return std::string(group->canonical);
+  if (const std::string_view group = FindGroup(parameter); !group.empty()) {
+    return std::string(group);
+  }
   std::string text(kex);
   text += " (";
   text += parameter;

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 
 namespace mxtally {
@@ -85,6 +87,35 @@ TEST(CipherSuiteTest, UnknownNameIsNotGuessed) {
   EXPECT_EQ(FindCipherSuite("AES256-SHA512"), nullptr);
   EXPECT_EQ(FindCipherSuite("aes256-sha"), nullptr);
   EXPECT_EQ(FindCipherSuite("AES256-SHA "), nullptr);
+}
+
+// tests/testdata/tls_names.txt: names as IANA, OpenSSL 0.9.8 to 3.0, LibreSSL and GnuTLS have
+// them.
+TEST(TlsNamesTest, EveryNameIsFound) {
+  std::ifstream file("tests/testdata/tls_names.txt");
+  int names = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line.starts_with('#')) continue;
+    std::istringstream words(line);
+    std::string kind, key;
+    words >> kind >> key;
+    const std::string canonical = key == "-" ? "" : key;
+    for (std::string name; words >> name; ++names) {
+      if (kind == "suite") {
+        EXPECT_EQ(CodePoint(name), std::stoi(key, nullptr, 16)) << line;
+      } else if (kind == "gnutls") {
+        const CipherSuite* suite = FindCipherSuite(name, "TLSv1.2");
+        EXPECT_EQ(suite == nullptr ? -1 : suite->code_point, std::stoi(key, nullptr, 16)) << line;
+      } else if (kind == "protocol") {
+        EXPECT_EQ(CanonicalProtocol(name), canonical) << line;
+      } else {
+        EXPECT_EQ(kind, "group");
+        EXPECT_EQ(CanonicalGroup(name, ""), canonical) << line;
+        EXPECT_EQ(CanonicalGroup("ECDHE", name), canonical) << line;
+      }
+    }
+  }
+  EXPECT_GT(names, 500);
 }
 
 TEST(ProtocolTest, SpellingsOfOneVersionAreOne) {
