@@ -390,6 +390,8 @@ void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
 bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Stamp& stamp,
                            bool& repeats) {
   repeats = size_ != 0 && line.size() > size_ && std::memcmp(line.data(), bytes_, size_) == 0;
+  // Behind a stamp of Exim's may stand its zone, which the line before had not.
+  if (repeats && host_at_ == size_) repeats = line[size_] != '+' && line[size_] != '-';
   if (!repeats) {
     size_ = 0;
     if (!Framer::SplitHeader(line, frame, stamp)) return false;

@@ -23,7 +23,7 @@ void LogReading::Read(std::string_view line) {
   ++counts_.read;
   FramedLine frame;
   if (!framer_.Split(line, frame)) {
-    ++(MentionsPostfix(line) ? counts_.unrecognized : counts_.ignored);
+    ++(MentionsMta(line) ? counts_.unrecognized : counts_.ignored);
     return;
   }
   if (first_line_.Returns(line.substr(frame.host.data() - line.data()), frame.time)) {

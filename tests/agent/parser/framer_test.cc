@@ -194,6 +194,18 @@ TEST_F(FramerTest, ReadsEveryShapeOfEximsOwnFiles) {
   }
 }
 
+TEST_F(FramerTest, AZoneBehindAStampThatHadNoneIsNoText) {
+  HeaderSplitter splitter;
+  FramedLine frame;
+  Framer::Stamp stamp;
+  bool repeats = false;
+  ASSERT_TRUE(splitter.Split("2026-11-02 04:02:01.123 [12] a", frame, stamp, repeats));
+  ASSERT_TRUE(splitter.Split("2026-11-02 04:02:01.123 +0100 [12] a", frame, stamp, repeats));
+  EXPECT_FALSE(repeats);
+  EXPECT_EQ(stamp.utc_offset, 3600);
+  EXPECT_EQ(frame.text, "a");
+}
+
 TEST_F(FramerTest, LineWithoutHeaderIsRefused) {
   for (const char* line :
        {"", "x", "Nov", "Nov  2 04:02:01", "Nov  2 04:02:01 ", "<22>", "<", "Nov  2 04:02:01 mx1",

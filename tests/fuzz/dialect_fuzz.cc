@@ -1,10 +1,10 @@
-// Any bytes as lines of Postfix: the dialect stays within each line, its numbers within
+// Any bytes as lines of any MTA: the dialects stay within each line, its numbers within
 // their ranges, and nothing of one event shows in the next.
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
+#include "agent/parser/dialect.h"
 #include "agent/parser/framer.h"
 #include "agent/parser/logger.h"
 #include "agent/parser/postfix.h"
@@ -14,34 +14,13 @@
 namespace mxtally {
 namespace {
 
-// Words that events hold of their own.
-bool IsFixedReason(std::string_view reason) {
-  static constexpr std::string_view kReasons[] = {
-      "lost connection",
-      "timeout",
-      "too many errors",
-      "Connection concurrency",
-      "Connection rate",
-      "Message delivery request rate",
-      "Recipient address rate",
-      "AUTH command rate",
-      "New TLS session rate limit exceeded",
-      "Refusing STARTTLS request",
-      "Refusing TLS service request",
-      "Wrapper-mode request dropped",
-  };
-  return std::find(std::begin(kReasons), std::end(kReasons), reason) != std::end(kReasons);
-}
-
 void RequireWithin(const Event& event, std::string_view line) {
   const TlsSummary& tls = event.tls;
   for (const std::string_view view :
-       {event.peer.name, event.peer.address, event.place, event.helo, event.queue_id,
-        event.original_queue_id, event.auth_mechanism, event.program_name, event.version}) {
+       {event.peer.name, event.peer.address, event.helo, event.queue_id, event.original_queue_id,
+        event.auth_mechanism, event.version, event.connection}) {
     Require(IsWithin(view, line), "views point into the line");
   }
-  Require(IsWithin(event.reason, line) || IsFixedReason(event.reason),
-          "a reason is of the line or a fixed word");
   for (const CommandCounter& counter : event.counters) {
     Require(IsWithin(counter.command, line), "counters point into the line");
     Require(counter.accepted >= 0 && counter.total >= 0, "counters are not negative");
@@ -65,12 +44,12 @@ void Fuzz(FuzzedDataProvider& input) {
     const std::string_view line = View(bytes);
     FramedLine frame;
     Framer::Stamp stamp;
-    MentionsPostfix(line);
+    MentionsMta(line);
     if (!Framer::SplitHeader(line, frame, stamp)) continue;
     ParseSuppressed(frame);
     Event fresh;
-    const LineClass line_class = ParsePostfix(frame, fresh);
-    Require(ParsePostfix(frame, reused) == line_class, "class of the line");
+    const LineClass line_class = ParseDialect(frame, fresh);
+    Require(ParseDialect(frame, reused) == line_class, "class of the line");
     if (line_class != LineClass::kEvent) continue;
     RequireWithin(fresh, line);
     RequireEqual(EventText(line_class, reused), EventText(line_class, fresh),
