@@ -869,9 +869,9 @@ LineClass ParseExim(const FramedLine& framed, Event& event) {
     TakeOwnStamp(line.text);
     std::string_view rest = line.text;
     int pid = 0;
-    if (line.pid < 0 && Consume(rest, "[") && TakeNumber(rest, pid) && Consume(rest, "] ")) {
-      line.pid = pid;
+    if (Consume(rest, "[") && TakeNumber(rest, pid) && Consume(rest, "] ")) {
       line.text = rest;
+      if (line.pid < 0) line.pid = pid;
     }
   }
   int64_t receiver = -1;

@@ -440,7 +440,9 @@ void Assembler::Impl::AddUnframedLine(const FramedLine& header, const Event& eve
   std::optional<Handle> session = FindUnframed(line, event);
   const bool begins = !session.has_value();
   if (begins) {
-    if (!StartsSession(event.type)) return;
+    // A remark that shows TLS may be all that is logged of a client.
+    const bool shows_client = !event.outbound && event.connection_tls == DeliveryTls::kEstablished;
+    if (!StartsSession(event.type) && !shows_client) return;
     session = StartUnframed(line, event);
   }
   if ((*session)->tombstone()) {
