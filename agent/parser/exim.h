@@ -14,6 +14,9 @@
 //
 // Deliveries are named by the message.
 //
+// An entry that goes to several logs comes through syslog as often (syslog_duplication); it is
+// not told from one that was written twice.
+//
 // Pure functions; the views in results point into the line.
 
 #ifndef MXTALLY_AGENT_PARSER_EXIM_H_
