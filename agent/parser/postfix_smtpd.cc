@@ -69,7 +69,10 @@ LineClass ReadClient(std::string_view text, Event& event) {
   event.type = EventType::kQueueIdAssigned;
   if (!TakePeer(text, event)) return LineClass::kUnrecognized;
   if (Consume(text, ", sasl_method=")) event.auth_mechanism = TakeUntil(text, ',', ' ');
-  if (Consume(text, ", orig_queue_id=")) event.original_queue_id = TakeUntil(text, ',', ' ');
+  if (Consume(text, ", orig_queue_id=")) {
+    event.original_queue_id = TakeUntil(text, ',', ' ');
+    return LineClass::kEvent;
+  }
   return EventIf(text.empty() || StartsWith(text, ", "));
 }
 
