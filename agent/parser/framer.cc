@@ -200,12 +200,14 @@ bool TakeIsoStamp(std::string_view& line, Framer::Stamp& stamp, bool& is_exims) 
   return TakeBlank(line);
 }
 
-// Takes "<22>" off `line`.
-void SkipPriority(std::string_view& line) {
-  if (line.empty() || line.front() != '<') return;
+// Takes "<22>" off `line`; whether it was there.
+bool TakePriority(std::string_view& line) {
+  if (line.empty() || line.front() != '<') return false;
   size_t i = 1;
   while (i < line.size() && i <= 3 && IsDigit(line[i])) ++i;
-  if (i > 1 && i < line.size() && line[i] == '>') line.remove_prefix(i + 1);
+  if (i == 1 || i >= line.size() || line[i] != '>') return false;
+  line.remove_prefix(i + 1);
+  return true;
 }
 
 // Reads the pid at the end of `frame.tag`, if there is one.
@@ -253,6 +255,56 @@ void SplitEximText(std::string_view rest, FramedLine& frame) {
   }
 }
 
+// Takes RFC 5424's structured data off `text`: "-" or elements of "[ID NAME=\"VALUE\" ...]",
+// in whose values '"', '\' and ']' have a '\' before them.
+bool SkipStructuredData(std::string_view& text) {
+  if (Consume(text, "-")) return true;
+  const size_t all = text.size();
+  while (Consume(text, "[")) {
+    bool quoted = false;
+    size_t i = 0;
+    for (; i < text.size() && (quoted || text[i] != ']'); ++i) {
+      if (text[i] == '\\') {
+        ++i;
+      } else if (text[i] == '"') {
+        quoted = !quoted;
+      }
+    }
+    if (i >= text.size()) return false;
+    text.remove_prefix(i + 1);
+  }
+  return text.size() < all;
+}
+
+// Splits "HOST APP-NAME PROCID MSGID STRUCTURED-DATA MSG" of RFC 5424.  The tag is what
+// stands there, "postfix/smtpd 123"; keys have it as others write it (agent/session/text.h).
+bool SplitRfc5424(std::string_view rest, FramedLine& frame) {
+  frame.host = TakeUntil(rest, ' ');
+  if (frame.host.empty() || !TakeBlank(rest)) return false;
+  const char* const tag = rest.data();
+  frame.program = TakeUntil(rest, ' ');
+  if (frame.program.empty() || !TakeBlank(rest)) return false;
+  frame.tag = frame.program;
+  frame.pid = -1;
+  std::string_view process = TakeUntil(rest, ' ');
+  if (process.empty()) return false;
+  int pid = 0;
+  if (!Is(process, "-")) {
+    frame.tag = {tag, static_cast<size_t>(process.data() + process.size() - tag)};
+    if (TakeNumber(process, pid) && process.empty()) frame.pid = pid;
+  }
+  if (!TakeBlank(rest) || TakeUntil(rest, ' ').empty() || !TakeBlank(rest) ||
+      !SkipStructuredData(rest)) {
+    return false;
+  }
+  if (!rest.empty() && !TakeBlank(rest)) return false;
+  Consume(rest, "\xef\xbb\xbf");
+  // rsyslog keeps the blank that stood behind the tag of the line that it got.
+  Consume(rest, " ");
+  frame.text = rest;
+  return true;
+}
+
 // Splits "HOST TAG[PID]: TEXT".
 bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
   const size_t host_end = Find(rest, ' ');
@@ -276,12 +328,15 @@ bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp)
   // After a crash a file system may leave zeros before the next good line.
   while (!line.empty() && line.front() == '\0') line.remove_prefix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);
-  SkipPriority(line);
+  const bool has_priority = TakePriority(line);
   if (line.empty()) return false;
   if (!IsDigit(line.front())) {
     return TakeTraditionalStamp(line, stamp) && SplitHostAndTag(line, frame);
   }
   bool is_exims = false;
+  if (has_priority && Consume(line, "1 ")) {
+    return TakeIsoStamp(line, stamp, is_exims) && !is_exims && SplitRfc5424(line, frame);
+  }
   if (!TakeIsoStamp(line, stamp, is_exims)) return false;
   if (!is_exims) return SplitHostAndTag(line, frame);
   SplitEximText(line, frame);

@@ -1,5 +1,5 @@
 // Splits the header off a log line: RFC 3164 as syslog daemons and Postfix's
-// maillog_file write it, RFC 3339, and that of Exim's own log files.  The shape is
+// maillog_file write it, RFC 3339, RFC 5424, and that of Exim's own log files.  The shape is
 // decided line by line, because an upgrade changes it in the middle of a file.
 //
 // Pure: no I/O, no clock.  What a stamp does not say (year, zone, which pass of
@@ -26,7 +26,8 @@ namespace mxtally {
 struct FramedLine {
   absl::Time time;
   std::string_view host;
-  // As logged, with the process id and without the colon: "postfix/smtpd[123]".
+  // As logged, with the process id and without the colon: "postfix/smtpd[123]", in RFC 5424
+  // "postfix/smtpd 123".
   std::string_view tag;
   // The tag without the process id: "postfix/smtpd".
   std::string_view program;

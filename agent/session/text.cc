@@ -111,7 +111,13 @@ void AppendKeyTag(std::string_view tag, std::string& out) {
     out.append(tag);
     return;
   }
-  for (char c : tag) out.push_back(c > ' ' && c < 0x7f ? c : '?');
+  // RFC 5424 has "postfix/smtpd 123" for what others write as "postfix/smtpd[123]".
+  const bool has_process = tag.find(' ') != std::string_view::npos;
+  if (has_process && tag.size() == kKeyTagBytesMax) tag.remove_prefix(1);
+  for (char c : tag) {
+    out.push_back(c == ' ' ? '[' : c > ' ' && c < 0x7f ? c : '?');
+  }
+  if (has_process) out.push_back(']');
 }
 
 }  // namespace mxtally

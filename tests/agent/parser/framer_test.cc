@@ -153,6 +153,50 @@ TEST_F(FramerTest, ReadsEveryShapeOfTag) {
   }
 }
 
+TEST_F(FramerTest, ReadsEveryShapeOfRfc5424) {
+  const struct {
+    const char* rest;
+    const char* tag;
+    const char* program;
+    int64_t pid;
+    const char* text;
+  } kTable[] = {
+      {"postfix/smtpd 12 - - a: b", "postfix/smtpd 12", "postfix/smtpd", 12, "a: b"},
+      // As rsyslog writes what came as RFC 3164.
+      {"postfix 12 - -  connect from x[192.0.2.1]", "postfix 12", "postfix", 12,
+       "connect from x[192.0.2.1]"},
+      {"postfix/smtpd 12 ID47 - \xef\xbb\xbfx", "postfix/smtpd 12", "postfix/smtpd", 12, "x"},
+      {"postfix/smtpd 12 - [a@1 b=\"]\" c=\"\\\"]\"][d@1] x", "postfix/smtpd 12", "postfix/smtpd",
+       12, "x"},
+      {"kernel - - - x", "kernel", "kernel", -1, "x"},
+      {"a b - - x", "a b", "a", -1, "x"},
+      {"- - - - x", "-", "-", -1, "x"},
+      {"a 1 - -", "a 1", "a", 1, ""},
+  };
+  for (const auto& row : kTable) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    const std::string line = std::string("<22>1 2026-11-02T04:02:01.5+01:00 mx1 ") + row.rest;
+    ASSERT_TRUE(framer.Split(line, frame)) << line;
+    EXPECT_EQ(frame.host, "mx1");
+    EXPECT_EQ(frame.tag, row.tag);
+    EXPECT_EQ(frame.program, row.program);
+    EXPECT_EQ(frame.pid, row.pid) << line;
+    EXPECT_EQ(frame.text, row.text) << line;
+    EXPECT_EQ(absl::FormatTime(absl::RFC3339_full, frame.time, absl::UTCTimeZone()),
+              "2026-11-02T03:02:01.5+00:00");
+  }
+  for (const char* line :
+       {"<22>1 - mx1 a 1 - - x", "<22>2 2026-11-02T04:02:01Z mx1 a 1 - - x",
+        "<22>1 2026-11-02T04:02:01Z mx1 a 1 - x", "<22>1 2026-11-02T04:02:01Z mx1 a 1 - [a x",
+        "<22>1 2026-11-02T04:02:01Z mx1 a 1", "<22>1 2026-11-02T04:02:01Z mx1", "<22>1 ",
+        "1 2026-11-02T04:02:01Z mx1 a 1 - - x"}) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    EXPECT_FALSE(framer.Split(line, frame)) << line;
+  }
+}
+
 // Exim's own files name neither host nor program.
 TEST_F(FramerTest, ReadsEveryShapeOfEximsOwnFiles) {
   const struct {

@@ -89,9 +89,14 @@ TEST(PostfixTrapTest, TagCutByARelayIsUnrecognized) {
 
 TEST(PostfixTrapTest, ProgramCutOffByARelayIsUnrecognized) {
   EXPECT_EQ(Parsed("postfix", "connect from unknown[192.0.2.1]"), "unrecognized");
-  EXPECT_TRUE(
-      MentionsPostfix("<22>1 2026-11-23T14:10:06.768027+00:00 mx1 postfix 123 - -  connect from "
-                      "unknown[192.0.2.1]"));
+  Framer framer({});
+  FramedLine line;
+  Event event;
+  ASSERT_TRUE(
+      framer.Split("<22>1 2026-11-23T14:10:06.768027+00:00 mx1 postfix 123 - -  connect "
+                   "from unknown[192.0.2.1]",
+                   line));
+  EXPECT_EQ(ParsePostfix(line, event), LineClass::kUnrecognized);
 }
 
 TEST(PostfixTrapTest, RepetitionDoesNotHideItsText) {

@@ -63,5 +63,14 @@ TEST(TextTest, KeyTagIsVisibleAscii) {
   EXPECT_EQ(out, "p??ost?/smtpd[1]");
 }
 
+TEST(TextTest, KeyTagOfRfc5424IsThatOfOtherHeaders) {
+  std::string out;
+  AppendKeyTag("postfix/smtpd 123", out);
+  EXPECT_EQ(out, "postfix/smtpd[123]");
+  out.clear();
+  AppendKeyTag(std::string(kKeyTagBytesMax - 2, 'x') + " 1", out);
+  EXPECT_EQ(out, std::string(kKeyTagBytesMax - 3, 'x') + "[1]");
+}
+
 }  // namespace
 }  // namespace mxtally

@@ -37,6 +37,40 @@ TEST_F(SessionTrapTest, OneConnectionIsToldOfThreeTimes) {
               ElementsAre(HasSubstr(" postfix/smtpd[1]#0 ")));
 }
 
+// A relay changes the header, not the key.
+TEST(HeaderTrapTest, ARelaysHeaderMakesTheSameKeys) {
+  struct Keys : AssemblerObserver {
+    void OnSession(const Session& session) override {
+      keys.push_back(absl::StrCat(session.key.host, " ", session.key.tag, " ",
+                                  absl::ToUnixSeconds(session.key.stamp)));
+    }
+    std::vector<std::string> keys;
+  };
+  const auto read = [](const std::vector<std::string>& lines) {
+    Keys keys;
+    Framer framer{FramerOptions()};
+    Assembler assembler(AssemblerOptions{.host = "mx1"}, keys);
+    for (const std::string& line : lines) {
+      FramedLine framed;
+      EXPECT_TRUE(framer.Split(line, framed)) << line;
+      Event event;
+      EXPECT_EQ(ParseDialect(framed, event), LineClass::kEvent) << line;
+      assembler.Add(framed, event);
+    }
+    return keys.keys;
+  };
+  const std::vector<std::string> plain =
+      read({"2026-11-02T04:02:01Z mx1 postfix/smtpd[12]: connect from " X,
+            "2026-11-02T04:02:02Z mx1 postfix/smtpd[12]: disconnect from " X});
+  EXPECT_THAT(plain, SizeIs(1));
+  EXPECT_EQ(plain,
+            read({"<22>2026-11-02T05:02:01+01:00 mx1 postfix/smtpd[12]: connect from " X,
+                  "<22>2026-11-02T05:02:02+01:00 mx1 postfix/smtpd[12]: disconnect from " X}));
+  EXPECT_EQ(plain,
+            read({"<22>1 2026-11-02T04:02:01Z mx1 postfix/smtpd 12 - - connect from " X,
+                  "<22>1 2026-11-02T04:02:02Z mx1 postfix/smtpd 12 - - disconnect from " X}));
+}
+
 TEST_F(SessionTrapTest, NoTlsLineIsPlaintextOnlyWhereCountersSaySo) {
   EXPECT_THAT(Read({"smtpd[1]: connect from " X, "smtpd[1]: disconnect from " X}),
               ElementsAre(HasSubstr(" PLAINTEXT/NO_TLS_LINE ")));
