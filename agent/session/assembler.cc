@@ -296,12 +296,17 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
     SwallowLine(*session, line.time, event.type);
     return;
   }
-  List& list = ListOf(*session);
+  if ((*session)->may_be_handed_on()) {
+    (*session)->set_may_be_handed_on(event.may_be_handed_on);
+    List& list = ListOf(*session);
+    list.splice(list.end(), screening, *session);
+  } else {
+    live.splice(live.end(), live, *session);
+  }
   (*session)->Take(line.time, event);
-  if (!event.may_be_handed_on) (*session)->set_may_be_handed_on(false);
-  List& next = ListOf(*session);
-  next.splice(next.end(), list, *session);
-  if ((*session)->handed_on()) (*session)->process->session = *session;
+  if (event.type == EventType::kHandedOn && (*session)->handed_on()) {
+    (*session)->process->session = *session;
+  }
   if (event.type == EventType::kQueueIdAssigned) AddQueueId(*session, event.queue_id);
   if (event.type == EventType::kDisconnect) End(*session, v1::END_REASON_DISCONNECT);
   if (event.type == EventType::kProcessDying) End(*session, v1::END_REASON_ABORTED);
@@ -311,7 +316,11 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::FindByConnection(const F
                                                                          const Event& event) {
   const auto found = by_connection.find(IdName(KeyHost(line.host), event.connection));
   if (found == by_connection.end()) return std::nullopt;
-  return Find(found->second, line.time);
+  const Handle session = found->second;
+  if (!session->may_be_handed_on()) return Find(session, line.time);
+  if (line.time - session->last_time() <= options.screening_max) return session;
+  Drop(session);
+  return std::nullopt;
 }
 
 Assembler::Impl::List& Assembler::Impl::ListOf(Handle session) {
@@ -333,11 +342,6 @@ void Assembler::Impl::Drop(Handle screened) {
 // The clock moves in steps, and a session or tombstone that is past its time may
 // stand behind the list's head: what becomes of a line depends on its own time.
 std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(Handle session, absl::Time time) {
-  if (session->may_be_handed_on()) {
-    if (time - session->last_time() <= options.screening_max) return session;
-    Drop(session);
-    return std::nullopt;
-  }
   if (session->resting()) {
     if (time - session->last_time() <= RestMax(*session)) return session;
     FinishResting(session);

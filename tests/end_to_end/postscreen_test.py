@@ -325,8 +325,11 @@ class PostscreenTest(harness.EndToEndTest):
         self.ports = {name: postfix_instance.free_port() for name in (*POSTSCREENS, *SMTPDS)}
         directory = self.dir / "postfix"
         (self.dir / "access").write_text(ACCESS)
+        # Newer packages have no Berkeley DB.
+        database = self.run_program(["/usr/sbin/postconf", "-hd", "default_database_type"]).stdout.strip()
+        cache = "lmdb" if database == "lmdb" else "btree"
         services = [f"127.0.0.1:{self.ports[name]} inet n - n - 1 postscreen {options} "
-                    f"-o postscreen_cache_map=btree:$data_directory/{name}\n" for name, options in POSTSCREENS.items()]
+                    f"-o postscreen_cache_map={cache}:$data_directory/{name}\n" for name, options in POSTSCREENS.items()]
         services += [f"127.0.0.1:{self.ports[name]} inet n - n - - smtpd {options.format(**self.ports)}\n"
                      for name, options in SMTPDS.items()]
         return postfix_instance.Postfix(
