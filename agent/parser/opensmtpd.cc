@@ -121,6 +121,10 @@ void ReadIoError(std::string_view text, Event& event) {
     event.reason = "timeout";
   }
   if (Consume(text, "handshake failed: ") || StartsWith(text, "error:")) SetTlsError(text, event);
+  // A client of 7.x refuses the certificate and gives up its handshake.
+  if (StartsWith(text, "name `") || StartsWith(text, "certificate verification failed")) {
+    event.tls_error = text;
+  }
 }
 
 // Reads the rest of "disconnected reason=" and the like.

@@ -37,7 +37,7 @@ def server_context(certificate, key, minimum, maximum, ciphers=None):
 
 
 class Sink:
-    """An SMTP server on a port of its own until stop().
+    """An SMTP server on a port of `address` of its own until stop().
 
     `starttls` offers it with `context`; `handshake` is "good", or what happens in
     its place: "close", "garbage".  `refuse` holds commands and the answers that they
@@ -45,8 +45,9 @@ class Sink:
     command behind whose answer the connection is closed.
     """
 
-    def __init__(self, name, context=None, handshake="good", refuse=None, hang_up_after=None):
+    def __init__(self, name, context=None, handshake="good", refuse=None, hang_up_after=None, address="127.0.0.1", port=0):
         self.name = name
+        self.address = address
         self.context = context
         self.handshake = handshake
         self.refuse = refuse or {}
@@ -54,7 +55,7 @@ class Sink:
         self.seen = []
         self._lock = threading.Lock()
         self._threads = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server((address, port), backlog=128)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -65,6 +66,10 @@ class Sink:
             self._listener.close()
         for thread in self._threads:
             thread.join(TIMEOUT_SECONDS)
+
+    def busy(self):
+        """Whether a connection is open."""
+        return any(thread.is_alive() for thread in list(self._threads))
 
     def _accept(self):
         while True:

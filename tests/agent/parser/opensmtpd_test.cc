@@ -144,6 +144,9 @@ TEST(OpensmtpdTest, Outbound) {
       {ID " mta error reason=IO Error: error:0A000438:SSL routines::tlsv1 alert internal error",
        "disconnect outbound=yes connection=" ID
        " alert=80 reason=lost connection tls-error=tlsv1 alert internal error"},
+      {ID " mta error reason=IO Error: name `127.0.0.1' not present in server certificate",
+       "disconnect outbound=yes connection=" ID
+       " reason=lost connection tls-error=name `127.0.0.1' not present in server certificate"},
       {ID " mta error reason=BANNER rejected: 554 IO Error: error:1:2:3:4",
        "disconnect outbound=yes connection=" ID},
       {"smtp-out: Error on session " ID ": opportunistic TLS failed, downgrading to plain",
