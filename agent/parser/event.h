@@ -76,8 +76,7 @@ enum class DeliveryTrouble {
 
 // What a line says of delivering a message over a connection that this host made.
 struct MailDelivery {
-  // Deliveries over this connection so far, this one included.  0: there were others,
-  // nobody knows how many.
+  // Deliveries over this connection so far, this one included.  0: nobody knows how many.
   int connection_uses = 1;
   // Of a message that another line told of.
   bool further_recipient = false;
@@ -138,6 +137,9 @@ enum class EventType {
   kQueueIdActive,
   // Another process (cleanup) says that the transaction was given up: `queue_id`.
   kQueueIdCanceled,
+  // A message transaction ended without a message: no recipient was accepted, or the
+  // client gave it up.
+  kTransaction,
   // A message was accepted, by a before-queue filter say, or with a queue id that
   // needs no confirmation.
   kMessageAccepted,
@@ -198,6 +200,9 @@ struct Event {
   bool only_continues = false;
   // The peer is a process of this host that came by no TCP connection.
   bool local = false;
+  // The process that wrote the line serves one connection that came in, and ends with it,
+  // of which there need not be a line.
+  bool one_connection = false;
 
   TlsSummary tls;
 
@@ -241,6 +246,7 @@ inline void Event::Reset() {
   may_be_handed_on = false;
   only_continues = false;
   local = false;
+  one_connection = false;
   has_counters = false;
   counters.clear();
   reason = {};

@@ -36,6 +36,7 @@ bool StartsSession(EventType type) {
     case EventType::kTlsRefusedBeforeHandshake:
     case EventType::kAbnormalEnd:
     case EventType::kQueueIdAssigned:
+    case EventType::kTransaction:
     case EventType::kMessageAccepted:
     case EventType::kReject:
     case EventType::kAuthAccepted:
@@ -143,6 +144,7 @@ struct Assembler::Impl {
   List& ListOf(Handle session);
   void SwallowLine(Handle tombstone, absl::Time time, EventType type);
   bool Covers(absl::Time time) const;
+  bool CoversConnection(absl::Time time, const Event& event) const;
 
   void AddUnframedLine(const FramedLine& header, const Event& event);
   std::optional<Handle> FindUnframed(const FramedLine& line, const Event& event);
@@ -246,6 +248,10 @@ void Assembler::Impl::MoveTo(absl::Time stamp) {
   if (before.has_value() && *before - time > options.ordinal_memory - kClockStep)
     processes.ForgetAfter(time);
   while (!live.empty() && time - live.front().last_time() > options.idle_max) {
+    if (live.front().may_have_ended()) {
+      End(live.begin(), v1::END_REASON_UNSPECIFIED);
+      continue;
+    }
     const absl::Time given_up = live.front().last_time() + options.idle_max;
     GiveUp(live.begin(), v1::END_REASON_IDLE, given_up);
   }
@@ -272,6 +278,15 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   } else if (process = FindProcess(line); process != nullptr && process->session.has_value()) {
     session = Find(*process->session, line.time);
     process = nullptr;  // With its session it may be gone.
+  }
+  if (session.has_value() && event.one_connection && !(*session)->ServesOn(event)) {
+    if ((*session)->tombstone()) {
+      DropTombstone(*session);
+    } else {
+      End(*session,
+          (*session)->may_have_ended() ? v1::END_REASON_UNSPECIFIED : v1::END_REASON_SUPERSEDED);
+    }
+    session.reset();
   }
   if (IsBeginning(event.type) && session.has_value()) {
     if ((*session)->tombstone()) {
@@ -308,7 +323,10 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
     (*session)->process->session = *session;
   }
   if (event.type == EventType::kQueueIdAssigned) AddQueueId(*session, event.queue_id);
-  if (event.type == EventType::kDisconnect) End(*session, v1::END_REASON_DISCONNECT);
+  if (event.type == EventType::kDisconnect ||
+      (event.type == EventType::kTransaction && (*session)->lost())) {
+    End(*session, v1::END_REASON_DISCONNECT);
+  }
   if (event.type == EventType::kProcessDying) End(*session, v1::END_REASON_ABORTED);
 }
 
@@ -348,6 +366,10 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Find(Handle session, abs
     return std::nullopt;
   }
   if (time - session->last_time() <= options.idle_max) return session;
+  if (session->may_have_ended()) {
+    End(session, v1::END_REASON_UNSPECIFIED);
+    return std::nullopt;
+  }
   if (!session->tombstone()) {
     GiveUp(session, v1::END_REASON_IDLE, session->last_time() + options.idle_max);
     if (time - session->last_time() <= options.idle_max) return session;
@@ -362,7 +384,7 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
                                                               Process* process) {
   // Of a cut session no line that starts it was read: it takes no ordinal.
   // One too many would name later sessions of the stamp unlike any other reading.
-  const bool cut = !IsBeginning(event.type) && !Covers(line.time);
+  const bool cut = !IsBeginning(event.type) && !CoversConnection(line.time, event);
   if (cut) {
     observer.OnCutSession();
     if (event.type == EventType::kDisconnect) return std::nullopt;
@@ -516,6 +538,11 @@ absl::Duration Assembler::Impl::RestMax(const OpenSession& session) const {
   return session.closed() ? options.closed_rest_max : options.inbound_rest_max;
 }
 
+bool Assembler::Impl::CoversConnection(absl::Time time, const Event& event) const {
+  const double age_seconds = event.connection_age_seconds;
+  return (age_seconds >= 0 && time - *reading_start >= absl::Seconds(age_seconds)) || Covers(time);
+}
+
 void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event) {
   // The delivery that follows tells which connection it is.
   if (event.type == EventType::kTlsEstablished && event.tls.reused) return;
@@ -530,7 +557,8 @@ void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event
     return;
   }
   const bool reuses = event.type == EventType::kDelivery && event.delivery.connection_uses > 1;
-  if (reuses || MayGoOnWithConnection(event)) {
+  const bool may_reuse = event.type == EventType::kDelivery && event.delivery.connection_uses == 0;
+  if (reuses || may_reuse || MayGoOnWithConnection(event)) {
     const bool own = session.has_value() && (*session)->GoesOnWith(event);
     if (const auto connection = own ? session : FindConnection(line, event)) {
       if (session != connection) {
@@ -544,7 +572,7 @@ void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event
       return;
     }
   }
-  if (!StartsSession(event.type)) return;
+  if (!StartsSession(event.type) || event.only_continues) return;
 
   // All lines since the process's last session were read.
   const bool knows_process = session.has_value() && (*session)->last_time() >= *reading_start;
@@ -610,6 +638,9 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::FindConnection(const Fra
   for (int i = 0; next.has_value() && i < kLooksMax; ++i, next = (*next)->older) {
     const Handle session = *next;
     if (session->host() != host || line.time - session->last_time() > options.rest_max) continue;
+    if (event.delivery.connection_uses == 0 && !event.unframed && session->tag() != line.tag) {
+      continue;
+    }
     if (session->GoesOnWith(event)) return session;
   }
   return std::nullopt;
@@ -929,6 +960,10 @@ void Assembler::OnLogBeginsAgain(absl::Time stamp) {
 }
 
 void Assembler::FinishHeld() {
+  for (auto next = impl_->live.begin(); next != impl_->live.end();) {
+    const Impl::Handle session = next++;
+    if (session->may_have_ended()) impl_->End(session, v1::END_REASON_UNSPECIFIED);
+  }
   while (!impl_->held.empty()) impl_->Emit(impl_->held, impl_->held.begin());
   while (!impl_->resting.empty()) impl_->FinishResting(impl_->resting.begin());
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "agent/parser/fields.h"
 #include "agent/parser/postfix.h"
+#include "agent/parser/sendmail.h"
 #include "agent/session/assembler.h"
 #include "agent/session/proto_time.h"
 #include "agent/session/text.h"
@@ -55,6 +56,7 @@ std::string_view WithoutProcessId(std::string_view tag) { return tag.substr(0, t
 // "smtpd" for a tag that names no service, characters outside the service's
 // set replaced.
 Service ServiceOf(std::string_view tag) {
+  if (IsSendmail(WithoutProcessId(tag))) return {.name = "smtpd", .wrapper_mode = false};
   const SessionTag parsed = ParsePostfixTag(WithoutProcessId(tag));
   Service service = {.name = {}, .wrapper_mode = parsed.wrapper_mode};
   SetServiceName(parsed.service, service.name);
@@ -79,7 +81,15 @@ void OpenSession::Take(absl::Time time, const Event& event) {
   ++session_.rank.lines_used;
   if (event.has_peer) TakePeer(event);
   if (!event.helo.empty()) SetText(event.helo, kNameMax, session_.peer.helo);
-  if (event.unframed) TakeConnectionTls(event);
+  // Not each line names it.
+  if (event.one_connection && !event.service.empty()) {
+    SetServiceName(event.service, session_.service);
+  }
+  if (event.unframed) {
+    TakeConnectionTls(event);
+  } else if (event.connection_tls != DeliveryTls::kNotLogged) {
+    TakeFieldTls(event.connection_tls);
+  }
 
   switch (event.type) {
     case EventType::kHandedOn:
@@ -118,6 +128,10 @@ void OpenSession::Take(absl::Time time, const Event& event) {
       facts_ &= ~uint32_t{kActivity};
       break;
     case EventType::kTlsFailed:
+      if (!event.tls_error.empty()) {
+        TakeTlsError(event);
+        break;
+      }
       facts_ |= kTlsFailed;
       if (event.unframed) {
         TakeTlsFailedByText(event.reason);
@@ -146,8 +160,12 @@ void OpenSession::Take(absl::Time time, const Event& event) {
         session_.auth_accepted = 1;
       }
       break;
+    case EventType::kTransaction:
+      facts_ |= kActivity | kTransaction;
+      break;
     case EventType::kMessageAccepted:
       facts_ |= kActivity;
+      if (event.one_connection) facts_ |= kTransaction;
       TakeMessage(event);
       if (!event.auth_mechanism.empty()) {
         SetText(event.auth_mechanism, kMechanismMax, session_.auth_mechanism);
@@ -168,6 +186,9 @@ void OpenSession::Take(absl::Time time, const Event& event) {
     case EventType::kAuthAccepted:
       facts_ |= kActivity;
       ++session_.auth_accepted;
+      if (!event.auth_mechanism.empty()) {
+        SetText(event.auth_mechanism, kMechanismMax, session_.auth_mechanism);
+      }
       break;
     case EventType::kAuthFailed:
       facts_ |= kActivity;
@@ -389,6 +410,9 @@ bool OpenSession::Continues(const Event& event) const {
   if (Has(kClosed)) return false;
   switch (event.type) {
     case EventType::kDelivery: {
+      if (event.delivery.connection_uses == 0) {
+        return (IsServer(event.peer) || HasNoPeer()) && !(Has(kTlsFailed) && event.delivery.sent);
+      }
       if (!IsPeer(event.peer)) return false;
       if (connection_uses_ == event.delivery.connection_uses) return IsSameDelivery(event);
       if (connection_uses_ != 0 || event.delivery.connection_uses != 1) return false;
@@ -409,7 +433,40 @@ bool OpenSession::Continues(const Event& event) const {
   }
 }
 
+bool OpenSession::ServesOn(const Event& event) const {
+  // No line comes before one of these but those of messages.
+  const bool begins =
+      event.type == EventType::kTlsEstablished || event.type == EventType::kTlsFailed;
+  if (tombstone_) return !begins;
+  const std::string& address = session_.peer.address;
+  if (event.has_peer && !address.empty() && event.peer.address != address) return false;
+  const bool later = Has(kTlsEstablished | kTransaction);
+  switch (event.type) {
+    case EventType::kTlsEstablished:
+    case EventType::kTlsFailed:
+      return !later;
+    case EventType::kDisconnect:  // Of a connection without mail.
+      return !Has(kTransaction);
+    default:
+      return !(Has(kTlsEstablished) && event.connection_tls == DeliveryTls::kPlaintext);
+  }
+}
+
+bool OpenSession::HasNoPeer() const {
+  return session_.peer.address.empty() && session_.peer.name.empty();
+}
+
+// A line of the handshake names the server, without its address.
+bool OpenSession::IsServer(const NamedAddress& peer) const {
+  const Session::Peer& own = session_.peer;
+  if (!own.address.empty()) return own.address == peer.address;
+  return absl::EqualsIgnoreCase(own.name, std::string(peer.name)) && !own.name.empty();
+}
+
 bool OpenSession::GoesOnWith(const Event& event) const {
+  if (event.delivery.connection_uses == 0 && !event.unframed) {
+    return connection_uses() > 0 && IsServer(event.peer);
+  }
   if (connection_uses() == 0 || !IsPeer(event.peer)) return false;
   if (event.unframed &&
       Has(kFieldEstablished) != (event.connection_tls == DeliveryTls::kEstablished)) {

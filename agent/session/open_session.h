@@ -70,6 +70,13 @@ class OpenSession {
   //
   // Whether a line of the process that uses the connection goes on with this session.
   bool Continues(const Event& event) const;
+  // Of a process that serves one connection: whether a line of a process of this name goes
+  // on with the session, as far as it tells.  Process ids come again.
+  bool ServesOn(const Event& event) const;
+  // The log need not tell more: a transaction ended.
+  bool may_have_ended() const { return Has(kTransaction) && !tombstone_ && !ended_; }
+  // The client was lost.
+  bool lost() const { return session_.end_reason != v1::END_REASON_UNSPECIFIED; }
   // Whether a line of another process may go on with it: a delivery over a connection
   // that had one use less, or a server given up that had any.
   bool GoesOnWith(const Event& event) const;
@@ -154,6 +161,7 @@ class OpenSession {
     kRests = 1 << 23,             // The log may tell no more of it.
     kFramed = 1 << 24,            // A line told where it begins.
     kConnecting = 1 << 26,        // No connection came about so far.
+    kTransaction = 1 << 25,       // A transaction ended, with a message or without.
     kLocal = 1 << 27,             // The peer is a process of this host.
     kNobody = 1 << 28,            // The first line knows no address: the peer was gone by then.
   };
@@ -165,6 +173,7 @@ class OpenSession {
   void TakeFieldTls(DeliveryTls tls);
   void TakeTlsFailed(std::string_view reason);
   void TakeTlsError(const Event& event);
+  void TakeFieldTls(DeliveryTls tls);
   void TakeMessage(const Event& event);
   void TakeTlsFailedByText(std::string_view text);
   void TakeTlsLibraryProblem(const Event& event);
@@ -174,6 +183,8 @@ class OpenSession {
   void TakeDelivery(absl::Time time, const Event& event);
   void TakeTrouble(const Event& event);
   bool IsPeer(const NamedAddress& peer) const;
+  bool IsServer(const NamedAddress& peer) const;
+  bool HasNoPeer() const;
   bool IsSameDelivery(const Event& event) const;
 
   bool MessagesDependOnQueueIds() const { return (!Has(kCounters) || Has(kBdat)) && !outbound(); }

@@ -88,7 +88,7 @@ class TooLate(Exception):
 
 
 class Client:
-    refusal = 554  # of a recipient
+    refused, refusal = REFUSED, 554  # a recipient
 
     def __init__(self, ports, seen, address, source="127.0.0.1"):
         self.seen = seen
@@ -155,7 +155,7 @@ class Client:
 
     def refused_recipient(self, sender="<a@a.test>"):
         self.command(f"MAIL FROM:{sender}", 250)
-        self.command(f"RCPT TO:<{REFUSED}>", self.refusal)
+        self.command(f"RCPT TO:<{self.refused}>", self.refusal)
         self.seen.refused += 1
 
     def quit(self):

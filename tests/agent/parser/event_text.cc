@@ -40,6 +40,8 @@ std::string_view TypeText(EventType type) {
       return "queue-id-active";
     case EventType::kQueueIdCanceled:
       return "queue-id-canceled";
+    case EventType::kTransaction:
+      return "transaction";
     case EventType::kMessageAccepted:
       return "proxy-accept";
     case EventType::kReject:
@@ -186,6 +188,8 @@ std::string EventText(LineClass line_class, const Event& event) {
   if (event.may_be_handed_on) printer.Add("may-be-handed-on", "yes");
   if (event.only_continues) printer.Add("only-continues", "yes");
   if (event.local) printer.Add("local", "yes");
+  if (event.one_connection) printer.Add("one-connection", "yes");
+  printer.Add("connection-tls", DeliveryTlsText(event.connection_tls));
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
   if (event.type == EventType::kCertificateChecked) printer.Add("trust", event.tls.trust);
@@ -227,6 +231,7 @@ Event StaleEvent() {
   event.outbound = event.unframed = event.implicit_tls = true;
   event.may_be_handed_on = event.only_continues = event.local = true;
   event.tls_error = "stale";
+  event.one_connection = true;
   event.connection_tls = DeliveryTls::kFailed;
   event.connection_age_seconds = 1;
   event.delivery.queue_delays = "stale";

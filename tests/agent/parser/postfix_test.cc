@@ -466,7 +466,6 @@ TEST(PostfixTest, OtherProcessesThatDecideAboutMessages) {
       {"postfix/trivial-rewrite", "table x has changed -- restarting", "ignored"},
       {"postfix/postfix-script", "starting the Postfix mail system", "ignored"},
       {"postfix-script", "stopping the Postfix mail system", "ignored"},
-      {"sm-mta", "STARTTLS=server, relay=x [192.0.2.1], version=TLSv1.3", "not mine"},
       {"dovecot", "connect from x[192.0.2.1]", "not mine"},
       {"dovecot/imap", "connect from x[192.0.2.1]", "not mine"},
       {"kernel", "x", "not mine"},

@@ -1,0 +1,186 @@
+// From Sendmail's lines to records.  8.17.1.9 wrote the sequences.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/agent/session/lines_fixture.h"
+
+namespace mxtally {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+#define TLS13 \
+  "protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 iana=TLS_AES_256_GCM_SHA384 code_point=4866"
+#define TLS13_LINE "version=TLSv1.3, verify=NO, cipher=TLS_AES_256_GCM_SHA384, bits=256/256"
+
+class SendmailLinesTest : public LinesFixture {
+ protected:
+  SendmailLinesTest() {
+    program_prefix_.clear();
+    // Messages are of connections that may be as old.
+    Read({"cron[7]: x"});
+    Pass(absl::Minutes(10));
+  }
+  // What a report on all that was read has beside.
+  std::vector<std::string> Silence() {
+    std::vector<std::string> all;
+    for (int i = 0; i < 3; ++i) {
+      for (std::string& record : Pass(absl::Minutes(25))) all.push_back(std::move(record));
+    }
+    return all;
+  }
+};
+
+#define QUEUE_ID(process) "6A2CA0xx" process
+#define FROM(process, protocol, peer) \
+  "sm-mta[" process "]: " QUEUE_ID(process) ": from=<a@a.test>, size=15, class=0, nrcpts=1, " \
+  "msgid=<x@mx1>, proto=" protocol ", daemon=MTA-v4, relay=" peer
+#define NO_MAIL(process, peer)                                                    \
+  "sm-mta[" process "]: " QUEUE_ID(process) ": " peer                             \
+                                            " did not issue MAIL/EXPN/VRFY/ETRN " \
+                                            "during connection to MTA-v4"
+#define TLS(process, peer) "sm-mta[" process "]: STARTTLS=server, relay=" peer ", " TLS13_LINE
+
+TEST_F(SendmailLinesTest, WithoutMailTheEndIsLogged) {
+  EXPECT_THAT(
+      Read({NO_MAIL("01114", "[192.0.2.7]"), TLS("01203", "[192.0.2.8]"),
+            NO_MAIL("01203", "[192.0.2.8]")}),
+      ElementsAre("mx1 12:10:03 sm-mta[01114]#0 lines=1 smtpd PLAINTEXT/NO_TLS_LINE "
+                  "[192.0.2.7] DISCONNECT",
+                  "mx1 12:10:04 sm-mta[01203]#0 lines=2 smtpd ESTABLISHED/HANDSHAKE_LINE " TLS13
+                  " bits=256/256 trust=ANONYMOUS [192.0.2.8] end=12:10:05 DISCONNECT"));
+}
+
+TEST_F(SendmailLinesTest, SilenceEndsASessionWithMail) {
+  EXPECT_THAT(
+      Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]"),
+            "sm-mta[01156]: 6A2CA1xx01156: from=<a@a.test>, size=15, class=0, nrcpts=1, "
+            "msgid=<y@mx1>, proto=ESMTPS, daemon=MTA-v4, relay=[192.0.2.8]",
+            "sm-mta[01157]: 6A2CA0xx01156: to=<root@localhost>, delay=00:00:00, xdelay=00:00:00, "
+            "mailer=local, pri=30405, dsn=2.0.0, stat=Sent"}),
+      IsEmpty());
+  EXPECT_THAT(
+      Silence(),
+      ElementsAre("mx1 12:10:03 sm-mta[01156]#0 lines=3 smtpd ESTABLISHED/HANDSHAKE_LINE " TLS13
+                  " bits=256/256 trust=ANONYMOUS [192.0.2.8] end=12:10:05 UNSPECIFIED messages=2 "
+                  "id=6A2CA0xx01156 id=6A2CA1xx01156"));
+  EXPECT_EQ(evicted_sessions(), 0);
+}
+
+TEST_F(SendmailLinesTest, TheNextSessionOfTheProcessIdEndsTheOneBefore) {
+  Read({FROM("01156", "ESMTP", "[192.0.2.8]")});
+  EXPECT_THAT(Read({NO_MAIL("01156", "[192.0.2.8]")}),
+              ElementsAre("mx1 12:10:03 sm-mta[01156]#0 lines=1 smtpd PLAINTEXT/DELIVERY_FIELD "
+                          "[192.0.2.8] UNSPECIFIED messages=1 id=6A2CA0xx01156",
+                          "mx1 12:10:04 sm-mta[01156]#0 lines=1 smtpd PLAINTEXT/NO_TLS_LINE "
+                          "[192.0.2.8] DISCONNECT"));
+  Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]")});
+  EXPECT_THAT(Read({FROM("01156", "ESMTP", "[192.0.2.9]")}), testing::SizeIs(1));
+  EXPECT_THAT(Read({TLS("01156", "[192.0.2.9]")}), testing::SizeIs(1));
+}
+
+TEST_F(SendmailLinesTest, FailedHandshakes) {
+  EXPECT_THAT(
+      Read({"sm-mta[01246]: STARTTLS=server, error: accept failed=-1, reason=tlsv1 alert unknown "
+            "ca, SSL_error=1, errno=0, retry=-1, relay=[192.0.2.8]",
+            NO_MAIL("01246", "[192.0.2.8]"),
+            "sm-mta[01247]: STARTTLS=server, error: accept failed=-1, reason=unknown, SSL_error=5, "
+            "errno=0, retry=-1, relay=[192.0.2.8]",
+            NO_MAIL("01247", "[192.0.2.8]")}),
+      ElementsAre("mx1 12:10:03 sm-mta[01246]#0 lines=2 smtpd FAILED/HANDSHAKE_LINE failure=ALERT "
+                  "alert=48 failure_reason=tlsv1 alert unknown ca [192.0.2.8] end=12:10:04 "
+                  "DISCONNECT",
+                  "mx1 12:10:05 sm-mta[01247]#0 lines=2 smtpd FAILED/HANDSHAKE_LINE "
+                  "failure=LOST_CONNECTION [192.0.2.8] end=12:10:06 DISCONNECT"));
+}
+
+TEST_F(SendmailLinesTest, LostInTheTransaction) {
+  EXPECT_THAT(
+      Read(
+          {"sm-mta[01377]: 6A2CA0xx01377: lost input channel from [192.0.2.8] to MTA-v4 after mail",
+           "sm-mta[01377]: 6A2CA0xx01377: from=<a@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, "
+           "daemon=MTA-v4, relay=[192.0.2.8]"}),
+      ElementsAre("mx1 12:10:03 sm-mta[01377]#0 lines=2 smtpd PLAINTEXT/DELIVERY_FIELD [192.0.2.8] "
+                  "end=12:10:04 LOST_CONNECTION after=MAIL"));
+}
+
+TEST_F(SendmailLinesTest, RefusedRecipients) {
+  Read({"sm-mta[01467]: 6A2CA0xx01467: <nouser@localhost>... User unknown",
+        "sm-mta[01467]: 6A2CA0xx01467: from=<a@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, "
+        "daemon=MTA-v4, relay=[192.0.2.8]"});
+  EXPECT_THAT(Silence(),
+              ElementsAre("mx1 12:10:03 sm-mta[01467]#0 lines=2 smtpd PLAINTEXT/DELIVERY_FIELD "
+                          "[192.0.2.8] end=12:10:04 UNSPECIFIED rejects=1"));
+}
+
+TEST_F(SendmailLinesTest, Outbound) {
+  Read({"sm-mta[01500]: STARTTLS=client, relay=mx.example., " TLS13_LINE,
+        "sm-mta[01500]: 6A2CA0xx01156: to=<b@b.test>,<c@b.test>, delay=00:00:00, xdelay=00:00:00, "
+        "mailer=esmtp, pri=30014, relay=mx.example. [192.0.2.9], dsn=2.0.0, stat=Sent (ok)",
+        // Another connection.
+        "sm-mta[01500]: 6A2CA0xx01156: to=<b@c.test>, delay=00:00:00, xdelay=00:00:00, "
+        "mailer=esmtp, pri=30014, relay=c.example. [192.0.2.10], dsn=2.0.0, stat=Sent (ok)",
+        // A queue runner goes on with the first.
+        "sm-mta[01500]: 6A2CA0xx01157: to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, "
+        "mailer=esmtp, pri=30014, relay=mx.example. [192.0.2.9], dsn=2.0.0, stat=Sent (ok)"});
+  const std::vector<std::string> records = Silence();
+  EXPECT_THAT(
+      records,
+      testing::UnorderedElementsAre(
+          "mx1 12:10:03 sm-mta[01500]#0 lines=3 smtp ESTABLISHED/HANDSHAKE_LINE " TLS13
+          " bits=256/256 trust=ANONYMOUS mx.example[192.0.2.9] end=12:10:06 UNSPECIFIED messages=2 "
+          "id=6A2CA0xx01156 id=6A2CA0xx01157",
+          "mx1 12:10:05 sm-mta[01500]#0 lines=1 smtp PLAINTEXT/NO_TLS_LINE "
+          "c.example[192.0.2.10] UNSPECIFIED messages=1 id=6A2CA0xx01156"));
+}
+
+TEST_F(SendmailLinesTest, OutboundFailures) {
+  Read(
+      {"sm-mta[01500]: STARTTLS=client, error: connect failed=-1, reason=wrong version number, "
+       "SSL_error=1, errno=0, retry=-1",
+       "sm-mta[01500]: ruleset=tls_server, arg1=SOFTWARE, relay=[192.0.2.9], reject=454 4.7.0 TLS "
+       "handshake failed.",
+       "sm-mta[01500]: 6A2CA0xx01156: to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, "
+       "mailer=esmtp, pri=30014, relay=mx.example. [192.0.2.9], dsn=4.7.0, stat=Deferred: 454 "
+       "4.7.0 TLS handshake failed.",
+       // No connection.
+       "sm-mta[01501]: 6A2CA0xx01156: to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, "
+       "mailer=esmtp, pri=30014, relay=mx.example. [192.0.2.11], dsn=4.4.1, stat=Deferred: "
+       "Connection refused by mx.example."});
+  EXPECT_THAT(Silence(),
+              ElementsAre("mx1 12:10:03 sm-mta[01500]#0 lines=2 smtp FAILED/HANDSHAKE_LINE "
+                          "failure=PROTOCOL failure_reason=wrong version number "
+                          "mx.example[192.0.2.9] end=12:10:05 UNSPECIFIED id=6A2CA0xx01156"));
+}
+
+TEST_F(SendmailLinesTest, ServerAndClientLinesOfOneProcessAreTwoSessions) {
+  Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]"),
+        "sm-mta[01156]: STARTTLS=client, relay=mx.example., " TLS13_LINE,
+        "sm-mta[01156]: 6A2CA0xx01156: to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, "
+        "mailer=esmtp, pri=30014, relay=mx.example. [192.0.2.9], dsn=2.0.0, stat=Sent (ok)"});
+  EXPECT_THAT(Silence(), testing::SizeIs(2));
+}
+
+TEST_F(SendmailLinesTest, SessionsOfBeforeTheReadingAreCut) {
+  Restart();
+  // The queue id is older than the reading.
+  Read({"cron[7]: x",
+        "sm-mta[01114]: 6A2CA0xx01114: [192.0.2.7] did not issue "
+        "MAIL/EXPN/VRFY/ETRN during connection to MTA-v4"});
+  EXPECT_EQ(cut_sessions(), 1);
+}
+
+TEST_F(SendmailLinesTest, ARestartChangesNothing) {
+  Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]")});
+  SaveAndRestore();
+  EXPECT_THAT(Read({FROM("01156", "ESMTPS", "[192.0.2.8]")}), IsEmpty());
+  EXPECT_THAT(Silence(), testing::SizeIs(1));
+}
+
+}  // namespace
+}  // namespace mxtally
