@@ -173,7 +173,6 @@ class OpenSession {
   void TakeFieldTls(DeliveryTls tls);
   void TakeTlsFailed(std::string_view reason);
   void TakeTlsError(const Event& event);
-  void TakeFieldTls(DeliveryTls tls);
   void TakeMessage(const Event& event);
   void TakeTlsFailedByText(std::string_view text);
   void TakeTlsLibraryProblem(const Event& event);

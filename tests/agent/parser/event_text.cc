@@ -189,7 +189,6 @@ std::string EventText(LineClass line_class, const Event& event) {
   if (event.only_continues) printer.Add("only-continues", "yes");
   if (event.local) printer.Add("local", "yes");
   if (event.one_connection) printer.Add("one-connection", "yes");
-  printer.Add("connection-tls", DeliveryTlsText(event.connection_tls));
   if (event.has_peer) PrintPeer(event.peer, printer);
   if (event.type == EventType::kTlsEstablished) PrintTls(event.tls, printer);
   if (event.type == EventType::kCertificateChecked) printer.Add("trust", event.tls.trust);

@@ -41,26 +41,23 @@ TEST(SendmailTest, Handshakes) {
       {"STARTTLS=server, relay=localhost [127.0.0.1], version=TLSv1.3, verify=NO, "
        "cipher=TLS_AES_256_GCM_SHA384, bits=256/256",
        "tls-established connection=sm-mta[123] one-connection=yes peer=localhost[127.0.0.1] "
-       "trust=Anonymous "
-       "protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256"},
+       "trust=Anonymous protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256 age=0"},
       {"STARTTLS=server, relay=[IPv6:2001:DB8:0:0:0:0:0:1], version=TLSv1.2, verify=FAIL, "
        "cipher=ECDHE-RSA-AES256-GCM-SHA384, bits=256/256, pubkey_fp=x",
        "tls-established connection=sm-mta[123] one-connection=yes peer=[2001:DB8:0:0:0:0:0:1] "
-       "trust=Untrusted "
-       "protocol=TLSv1.2 cipher=ECDHE-RSA-AES256-GCM-SHA384 bits=256/256"},
+       "trust=Untrusted protocol=TLSv1.2 cipher=ECDHE-RSA-AES256-GCM-SHA384 bits=256/256 age=0"},
       {"STARTTLS=server, relay=h.example [192.0.2.1] (may be forged), version=TLSv1.2, verify=OK, "
        "cipher=AES128-SHA, bits=128/128",
        "tls-established connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] trust=Trusted "
-       "protocol=TLSv1.2 "
-       "cipher=AES128-SHA bits=128/128"},
+       "protocol=TLSv1.2 cipher=AES128-SHA bits=128/128 age=0"},
       {"STARTTLS=client, relay=mx.example., version=TLSv1.3, verify=TRUSTED, "
        "cipher=TLS_AES_256_GCM_SHA384, bits=256/256",
        "tls-established outbound=yes service=smtp peer=mx.example[] trust=Verified "
-       "protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256"},
+       "protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256 age=0"},
       {"STARTTLS=client, relay=[192.0.2.1], version=TLSv1.3, verify=OK, "
        "cipher=TLS_AES_256_GCM_SHA384, bits=256/256",
-       "tls-established outbound=yes service=smtp peer=[192.0.2.1] trust=Trusted "
-       "protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256"},
+       "tls-established outbound=yes service=smtp peer=[192.0.2.1] trust=Trusted protocol=TLSv1.3 "
+       "cipher=TLS_AES_256_GCM_SHA384 bits=256/256 age=0"},
   });
 }
 
@@ -68,26 +65,26 @@ TEST(SendmailTest, FailedHandshakes) {
   ExpectAll({
       {"STARTTLS=server, error: accept failed=-1, reason=unexpected eof while reading, "
        "SSL_error=1, errno=0, retry=-1, relay=localhost [127.0.0.1]",
-       "tls-failed connection=sm-mta[123] one-connection=yes peer=localhost[127.0.0.1] "
+       "tls-failed connection=sm-mta[123] one-connection=yes peer=localhost[127.0.0.1] age=0 "
        "tls-error=unexpected eof while reading"},
       {"STARTTLS=server, error: accept failed=-1, reason=tlsv1 alert unknown ca, SSL_error=1, "
        "errno=0, retry=-1, relay=localhost [127.0.0.1]",
-       "tls-failed connection=sm-mta[123] one-connection=yes peer=localhost[127.0.0.1] alert=48 "
-       "tls-error=tlsv1 alert unknown ca"},
+       "tls-failed connection=sm-mta[123] one-connection=yes peer=localhost[127.0.0.1] age=0 "
+       "alert=48 tls-error=tlsv1 alert unknown ca"},
       {"STARTTLS=server, error: accept failed=-1, reason=unknown, SSL_error=5, errno=0, retry=-1, "
        "relay=[192.0.2.1]",
-       "tls-failed connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] reason=lost "
+       "tls-failed connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] age=0 reason=lost "
        "connection"},
       {"STARTTLS=server, error: accept failed=-1, reason=unknown, SSL_error=5, errno=110, "
        "retry=-1, relay=[192.0.2.1]",
-       "tls-failed connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] reason=Connection "
-       "timed out"},
+       "tls-failed connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] age=0 "
+       "reason=Connection timed out"},
       // Before 8.14.6.
       {"STARTTLS=server, error: accept failed=-1, SSL_error=1, errno=0, retry=-1",
-       "tls-failed connection=sm-mta[123] one-connection=yes reason=-1"},
+       "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=-1"},
       {"STARTTLS=client, error: connect failed=-1, reason=wrong version number, SSL_error=1, "
        "errno=0, retry=-1",
-       "tls-failed outbound=yes service=smtp tls-error=wrong version number"},
+       "tls-failed outbound=yes service=smtp age=0 tls-error=wrong version number"},
       {"STARTTLS=server, error: load verify locs /etc/mail/tls, x failed: 0", "ignored"},
       {"ruleset=tls_server, arg1=SOFTWARE, relay=[192.0.2.1], reject=454 4.7.0 TLS handshake "
        "failed.",
@@ -101,30 +98,25 @@ TEST(SendmailTest, MessagesThatComeIn) {
       {QID ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=ESMTPS, "
            "daemon=MTA-v4, relay=localhost [127.0.0.1]",
        "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes "
-       "connection-tls=established "
-       "peer=localhost[127.0.0.1] queue-id=" QID},
+       "peer=localhost[127.0.0.1] tls=established queue-id=" QID},
       {QID ": from=<a@a.test>, size=15, class=0, nrcpts=2, msgid=<x@mx1>, bodytype=8BITMIME, "
            "proto=ESMTPA, daemon=MSA, relay=user@h.example [192.0.2.1]",
        "proxy-accept connection=sm-mta[123] service=submission one-connection=yes "
-       "connection-tls=plaintext "
-       "peer=h.example[192.0.2.1] queue-id=" QID},
+       "peer=h.example[192.0.2.1] tls=plaintext queue-id=" QID},
       // Before 8.12.
       {QID ": from=a@a.test, size=15, class=0, pri=30015, nrcpts=1, msgid=<x@mx1>, proto=SMTP, "
            "relay=h.example [192.0.2.1]",
-       "proxy-accept connection=sm-mta[123] one-connection=yes connection-tls=plaintext "
-       "peer=h.example[192.0.2.1] "
-       "queue-id=" QID},
+       "proxy-accept connection=sm-mta[123] one-connection=yes peer=h.example[192.0.2.1] "
+       "tls=plaintext queue-id=" QID},
       // All recipients were refused; given up before DATA, or in it.
       {QID ": from=<a@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA-v4, "
            "relay=[192.0.2.1]",
-       "transaction connection=sm-mta[123] service=smtpd one-connection=yes "
-       "connection-tls=plaintext peer=[192.0.2.1] "
-       "queue-id=" QID},
+       "transaction connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1] "
+       "tls=plaintext queue-id=" QID},
       {QID ": from=<a@a.test>, size=12, class=0, nrcpts=1, proto=ESMTP, daemon=MTA-v4, "
            "relay=[192.0.2.1]",
-       "transaction connection=sm-mta[123] service=smtpd one-connection=yes "
-       "connection-tls=plaintext peer=[192.0.2.1] "
-       "queue-id=" QID},
+       "transaction connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1] "
+       "tls=plaintext queue-id=" QID},
       // Submitted on this host.
       {QID ": from=root, size=15, class=0, nrcpts=1, msgid=<x@mx1>, relay=root@localhost",
        "ignored"},
@@ -158,7 +150,7 @@ TEST(SendmailTest, OtherLinesOfSessions) {
        " place=RCPT"},
       {"ruleset=check_relay, arg1=[192.0.2.1], arg2=192.0.2.1, relay=[192.0.2.1], reject=550 5.7.1 "
        "Access denied",
-       "reject connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] place=CONNECT"},
+       "reject connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] age=0 place=CONNECT"},
       {QID ": rejecting commands from [192.0.2.1] due to pre-greeting traffic after 0 seconds",
        "reject connection=sm-mta[123] one-connection=yes queue-id=" QID " place=CONNECT"},
       {"AUTH=server, relay=h.example [192.0.2.1], authid=u, mech=NTLM, mech=PLAIN, bits=0",
@@ -225,8 +217,7 @@ TEST(SendmailTrapTest, BitsAreAlgorithmThenUsed) {
   EXPECT_EQ(SmMta("STARTTLS=server, relay=[192.0.2.1], version=TLSv1, verify=NOT, "
                   "cipher=DES-CBC3-SHA, bits=168/112"),
             "tls-established connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] "
-            "trust=Anonymous protocol=TLSv1 "
-            "cipher=DES-CBC3-SHA bits=112/168");
+            "trust=Anonymous protocol=TLSv1 cipher=DES-CBC3-SHA bits=112/168 age=0");
 }
 
 TEST(SendmailTrapTest, SenderChosenTextStandsBeforeTheFields) {
@@ -234,22 +225,19 @@ TEST(SendmailTrapTest, SenderChosenTextStandsBeforeTheFields) {
                       "nrcpts=1, msgid=<a, proto=ESMTPS, relay=z>, proto=ESMTP, daemon=MTA-v4, "
                       "relay=localhost [127.0.0.1]"),
             "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes "
-            "connection-tls=plaintext "
-            "peer=localhost[127.0.0.1] queue-id=" QID);
+            "peer=localhost[127.0.0.1] tls=plaintext queue-id=" QID);
   EXPECT_EQ(SmMta(QID ": from=<\", size=1, class=0, nrcpts=9, msgid=\"@a.test>, size=42, class=0, "
                       "nrcpts=0, proto=ESMTP, daemon=MTA-v4, relay=localhost [127.0.0.1]"),
             "transaction connection=sm-mta[123] service=smtpd one-connection=yes "
-            "connection-tls=plaintext "
-            "peer=localhost[127.0.0.1] queue-id=" QID);
+            "peer=localhost[127.0.0.1] tls=plaintext queue-id=" QID);
 }
 
 TEST(SendmailTrapTest, RelayCutAtAHundredCharactersHasNoAddress) {
   const std::string name(100, 'a');
-  EXPECT_EQ(
-      SmMta("STARTTLS=server, relay=" + name +
-            ", version=TLSv1.2, verify=NO, cipher=AES128-SHA, bits=128/128"),
-      "tls-established connection=sm-mta[123] one-connection=yes trust=Anonymous protocol=TLSv1.2 "
-      "cipher=AES128-SHA bits=128/128");
+  EXPECT_EQ(SmMta("STARTTLS=server, relay=" + name +
+                  ", version=TLSv1.2, verify=NO, cipher=AES128-SHA, bits=128/128"),
+            "tls-established connection=sm-mta[123] one-connection=yes trust=Anonymous "
+            "protocol=TLSv1.2 cipher=AES128-SHA bits=128/128 age=0");
 }
 
 TEST(SendmailTrapTest, ARecipientThatLooksLikeALineChangesNothing) {
