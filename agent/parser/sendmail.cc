@@ -301,9 +301,11 @@ LineClass ReadTo(std::string_view text, Event& event) {
   event.delivery.connection_uses = 0;
   std::string_view dsn;
   if (Consume(text, ", dsn=")) dsn = TakeUntil(text, ',');
-  const bool has_reply = StartsWith(text, ", reply=");
+  // Sendmail's own words stand there, too.
+  const bool has_reply =
+      StartsWith(text, ", reply=") && !StartsWith(text, ", reply=451 4.4.1 reply: read error");
   std::string_view status = text.substr(std::min(text.rfind(", stat="), text.size()));
-  if (!has_reply) status = text;
+  if (StartsWith(text, ", stat=")) status = text;
   if (!Consume(status, ", stat=")) return LineClass::kUnrecognized;
   event.delivery.sent = dsn.empty() ? StartsWith(status, "Sent") : StartsWith(dsn, "2");
   if (seconds >= 0) {

@@ -36,7 +36,6 @@ FEATURE(`accept_unqualified_senders')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`promiscuous_relay')dnl
 undefine(`confDEF_USER_ID')dnl
-define(`SMART_HOST', `esmtp:[127.0.2.1]')dnl
 define(`ESMTP_MAILER_ARGS', `TCP $h {sinks}')dnl
 define(`confTO_CONNECT', `5s')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
@@ -56,6 +55,8 @@ define(`confCLIENT_CERT', `/etc/mail/tls/mx1.pem')dnl
 define(`confCLIENT_KEY', `/etc/mail/tls/mx1.key')dnl
 MAILER(`local')dnl
 MAILER(`smtp')dnl
+LOCAL_RULE_0
+R$* < @ b.test $* > $*\t$#esmtp $@ [127.0.2.1] $: $1 < @ b.test $2 > $3
 LOCAL_RULESETS
 SLocal_check_rcpt
 R$* @ refused.test $*\t$#error $@ 5.1.1 $: "550 no such user"
@@ -199,7 +200,7 @@ class SendmailTest(harness.EndToEndTest):
         daemon = self.start_daemon("-O", "DeliveryMode=queueonly")
         self.send([sink.address for sink in queue_sinks])
         daemon.terminate()
-        self.run_program(self.sendmail("-q", "-O", "HostStatusDirectory="), timeout=120)
+        self.run_program(self.sendmail("-qf"), timeout=120)
         self.wait_until(lambda: not any(sink.busy() for sink in sinks + queue_sinks), "connections end")
         self.wait_for_sessions(seen)
 
@@ -291,9 +292,11 @@ class SendmailTest(harness.EndToEndTest):
 
     def check_server(self, server, inbound, seen, outbound):
         """The server counts them once an hour of silence has passed."""
-        later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=2)
+        now = datetime.datetime.now(datetime.timezone.utc)
         with self.log.open("a") as file:
-            file.write(later.strftime("%b %d %H:%M:%S mx1 cron[1]: x\n"))
+            for minutes in (25, 50, 75, 100):
+                later = now + datetime.timedelta(minutes=minutes)
+                file.write(later.strftime("%b %d %H:%M:%S mx1 cron[1]: x\n"))
         everyone = {"peer_classes": ["all"], "directions": ["INBOUND"]}
         self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= inbound, "all sessions are stored")
         total = server.total(filter=everyone)

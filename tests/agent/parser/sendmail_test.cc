@@ -197,6 +197,11 @@ TEST(SendmailTest, Deliveries) {
        ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
        "relay=b.test., dsn=4.0.0, stat=Deferred: Name server: b.test.: host name lookup failure",
        "ignored"},
+      {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
+           "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.2, reply=451 4.4.1 reply: read error from "
+           "[192.0.2.9], stat=Deferred: Connection reset by [192.0.2.9]",
+       "delivery outbound=yes service=smtp only-continues=yes peer=[192.0.2.9] uses=0 age=300000 "
+       "trouble=lost-connection queue-id=" QID},
       {QID ": to=root, delay=00:00:00, xdelay=00:00:00, mailer=local, pri=31038, dsn=2.0.0, "
            "stat=Sent",
        "ignored"},
@@ -211,6 +216,23 @@ TEST(SendmailTrapTest, CertificateRemarksAreNoHandshakes) {
   EXPECT_EQ(SmMta("STARTTLS=server, relay=h.example [192.0.2.1], AltName=mx.example"), "ignored");
   EXPECT_EQ(SmMta("STARTTLS=server, cert-subject=/CN=x, cert-issuer=/CN=x, verifymsg=ok"),
             "ignored");
+}
+
+TEST(SendmailTrapTest, VerifyNoAndFailAreTls) {
+  for (const std::string verify : {"NO", "NOT", "FAIL", "TEMP"}) {
+    EXPECT_TRUE(SmMta("STARTTLS=server, relay=[192.0.2.1], version=TLSv1.2, verify=" + verify +
+                      ", cipher=AES128-SHA, bits=128/128")
+                    .starts_with("tls-established "))
+        << verify;
+  }
+}
+
+// Before 8.15.1.
+TEST(SendmailTrapTest, OldReleasesDoNotTellTheVersion) {
+  EXPECT_EQ(SmMta("STARTTLS=server, relay=[192.0.2.1], version=TLSv1/SSLv3, verify=NO, "
+                  "cipher=DHE-RSA-AES256-SHA, bits=256/256"),
+            "tls-established connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] "
+            "trust=Anonymous protocol=TLSv1/SSLv3 cipher=DHE-RSA-AES256-SHA bits=256/256 age=0");
 }
 
 TEST(SendmailTrapTest, BitsAreAlgorithmThenUsed) {
