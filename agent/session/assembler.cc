@@ -320,7 +320,11 @@ void Assembler::Impl::AddOwnLine(const FramedLine& line, const Event& event) {
   }
   (*session)->Take(line.time, event);
   if (event.type == EventType::kHandedOn && (*session)->handed_on()) {
-    (*session)->process->session = *session;
+    // One at a time: the next line of the process takes back what this one said, or nothing.
+    Process& screener = *(*session)->process;
+    const std::optional<Handle> former = screener.session;
+    if (former.has_value() && former != session && (*former)->handed_on()) Drop(*former);
+    screener.session = *session;
   }
   if (event.type == EventType::kQueueIdAssigned) AddQueueId(*session, event.queue_id);
   if (event.type == EventType::kDisconnect ||

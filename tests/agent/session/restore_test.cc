@@ -53,6 +53,44 @@ class RestoreTest : public SessionFixture {
     Add(tag, event);
   }
 
+  // A line of postscreen, which may hand a connection on, or of its helper.
+  void AddRandomScreenedLine(std::mt19937& random) {
+    static constexpr std::string_view kConnections[] = {"[192.0.2.1]:1", "[192.0.2.2]:2",
+                                                        "[192.0.2.3]:3", "[192.0.2.4]:4"};
+    Event event = WithPeer(EventType::kConnect, "", "192.0.2.1");
+    event.connection = kConnections[random() % 4];
+    event.service = "postscreen";
+    event.may_be_handed_on = true;
+    const std::string tag = absl::StrCat("postfix/postscreen[", random() % 2, "]");
+    switch (random() % 8) {
+      case 0:
+      case 1:
+        break;
+      case 2:
+      case 3:
+        event.type = EventType::kHandedOn;
+        break;
+      case 4:
+        event.type = EventType::kSessionNote;
+        break;
+      case 5:
+        event.type = EventType::kReject;
+        event.may_be_handed_on = false;
+        break;
+      case 6:
+        event.type = EventType::kTlsSetup;
+        event.service = {};
+        event.may_be_handed_on = false;
+        event.only_continues = true;
+        return Add("postfix/tlsproxy[8]", event);
+      default:
+        event.type = EventType::kDisconnect;
+        event.may_be_handed_on = false;
+        break;
+    }
+    Add(tag, event);
+  }
+
   // One line of a log in which everything happens, more often than it should.
   void AddRandomLine(std::mt19937& random) {
     auto one_in = [&random](int n) { return random() % n == 0; };
@@ -61,6 +99,7 @@ class RestoreTest : public SessionFixture {
     if (one_in(5)) Advance(absl::Milliseconds(random() % 1500));
     if (one_in(300)) assembler_->OnGap();
     if (one_in(3)) return AddRandomOutboundLine(random);
+    if (one_in(4)) return AddRandomScreenedLine(random);
     const std::string tag =
         absl::StrCat(one_in(5) ? "in/submission" : "postfix", "/smtpd[", random() % 8, "]");
     const std::string id = absl::StrCat("4A", random() % 40);
