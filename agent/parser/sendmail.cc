@@ -294,16 +294,18 @@ LineClass ReadTo(std::string_view text, Event& event) {
   event.outbound = true;
   event.one_connection = false;
   event.service = "smtp";
-  SetPeer(TakeUntil(text, ','), event);
-  if (event.peer.address.empty()) return LineClass::kIgnored;
+  const std::string_view relay = TakeUntil(text, ',');
+  SetPeer(relay, event);
+  // "mx.example.", "[192.0.2.1]": named, not connected to.
+  if (event.peer.address.empty() || relay.find(" [") == std::string_view::npos) {
+    return LineClass::kIgnored;
+  }
   event.type = EventType::kDelivery;
   event.delivery = {};
   event.delivery.connection_uses = 0;
   std::string_view dsn;
   if (Consume(text, ", dsn=")) dsn = TakeUntil(text, ',');
-  // Sendmail's own words stand there, too.
-  const bool has_reply =
-      StartsWith(text, ", reply=") && !StartsWith(text, ", reply=451 4.4.1 reply: read error");
+  const bool has_reply = StartsWith(text, ", reply=");
   std::string_view status = text.substr(std::min(text.rfind(", stat="), text.size()));
   if (StartsWith(text, ", stat=")) status = text;
   if (!Consume(status, ", stat=")) return LineClass::kUnrecognized;
@@ -314,8 +316,8 @@ LineClass ReadTo(std::string_view text, Event& event) {
   }
   if (event.delivery.sent) return LineClass::kEvent;
   event.delivery.trouble = TroubleOf(status);
-  // Without an answer nobody knows whether a connection was made.
-  event.only_continues = !has_reply;
+  // Without an answer nobody knows whether a connection was made that was not lost.
+  event.only_continues = !has_reply && event.delivery.trouble != DeliveryTrouble::kLostConnection;
   return LineClass::kEvent;
 }
 

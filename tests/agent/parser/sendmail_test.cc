@@ -186,7 +186,7 @@ TEST(SendmailTest, Deliveries) {
       {QID
        ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
        "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.2, stat=Deferred: Connection reset by [192.0.2.9]",
-       "delivery outbound=yes service=smtp only-continues=yes peer=[192.0.2.9] uses=0 age=300000 "
+       "delivery outbound=yes service=smtp peer=[192.0.2.9] uses=0 age=300000 "
        "trouble=lost-connection queue-id=" QID},
       {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
            "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.1, stat=Deferred: Connection refused by "
@@ -200,8 +200,11 @@ TEST(SendmailTest, Deliveries) {
       {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
            "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.2, reply=451 4.4.1 reply: read error from "
            "[192.0.2.9], stat=Deferred: Connection reset by [192.0.2.9]",
-       "delivery outbound=yes service=smtp only-continues=yes peer=[192.0.2.9] uses=0 age=300000 "
+       "delivery outbound=yes service=smtp peer=[192.0.2.9] uses=0 age=300000 "
        "trouble=lost-connection queue-id=" QID},
+      {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
+           "relay=[192.0.2.9], dsn=4.4.2, stat=Deferred: Connection reset by [192.0.2.9]",
+       "ignored"},
       {QID ": to=root, delay=00:00:00, xdelay=00:00:00, mailer=local, pri=31038, dsn=2.0.0, "
            "stat=Sent",
        "ignored"},
