@@ -146,7 +146,7 @@ void LineReader::CountUnframed(std::string_view line, int64_t bytes, v1::LineCou
 void LineReader::ReadOwnLine(const FramedLine& frame, v1::LineCounts& counts) {
   switch (ParseDialect(frame, event_)) {
     case LineClass::kEvent:
-      CountEvent(event_, counts);
+      CountEvent(frame, event_, counts);
       assembler_.Add(frame, event_);
       return;
     case LineClass::kUnrecognized:
@@ -220,7 +220,7 @@ bool LineReader::OwnHost(std::string_view header_host) {
   return last_host_own_;
 }
 
-void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
+void LineReader::CountEvent(const FramedLine& line, const Event& event, v1::LineCounts& counts) {
   counts.set_parsed(counts.parsed() + 1);
   // Of these the server learns whether TLS of what comes in is logged.  A helper's lines
   // (tlsproxy's) say nothing of what smtpd logs.
@@ -238,6 +238,13 @@ void LineReader::CountEvent(const Event& event, v1::LineCounts& counts) {
       break;
     case EventType::kDisconnect:
       if (event.has_counters) counts.set_counter_lines(counts.counter_lines() + 1);
+      [[fallthrough]];
+    case EventType::kMessageAccepted:
+      // OpenSMTPD and Sendmail log TLS by default: such a session had it or had it not.
+      if (line.program.find('/') == std::string_view::npos &&
+          event.connection_tls == DeliveryTls::kNotLogged) {
+        counts.set_tls_lines(counts.tls_lines() + 1);
+      }
       break;
     case EventType::kInstanceBoundary:
       if (!event.version.empty() && event.version.size() <= kVersionBytesMax &&

@@ -72,7 +72,7 @@ class LineReader : public LogReader, private AssemblerObserver {
   // Takes the stamp of a line.
   bool TakeTime(std::string_view line, const Framer::Stamp& stamp, FramedLine& frame);
   void ReadOwnLine(const FramedLine& frame, v1::LineCounts& counts);
-  void CountEvent(const Event& event, v1::LineCounts& counts);
+  void CountEvent(const FramedLine& line, const Event& event, v1::LineCounts& counts);
 
   const std::string host_;
   FramerOptions framer_options_;

@@ -44,7 +44,8 @@ std::shared_ptr<const HandshakeFacts> ReadFacts(const TlsSummary& summary) {
   const std::string_view protocol = CanonicalProtocol(summary.protocol);
   SetText(protocol, kProtocolMax, facts->protocol);
   SetText(summary.cipher, kCipherMax, facts->cipher);
-  facts->suite = FindCipherSuite(summary.cipher, protocol);
+  // As it will be found again from what is stored.
+  facts->suite = FindCipherSuite(facts->cipher, facts->protocol);
   facts->bits_used = summary.bits_used;
   facts->bits_algorithm = summary.bits_algorithm;
   SetText(CanonicalGroup(summary.kex, summary.kex_parameter), kAlgorithmMax, facts->kex_group);

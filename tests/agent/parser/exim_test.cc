@@ -63,7 +63,7 @@ TEST(EximTest, WhatIsNoFieldOfTls) {
   }
 }
 
-// ---- Traps of log-formats.md section 8, by their numbers there.
+// ---- Traps, by their numbers in tests/testdata/traps.txt.
 
 TEST(EximTrapsTest, Trap24TlsErrorAfterASuccessfulSessionIsNoFailure) {
   Expect({{STAMP "[9] TLS error on connection from h [192.0.2.7] (recv): The TLS connection was "

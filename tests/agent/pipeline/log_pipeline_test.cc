@@ -142,6 +142,14 @@ TEST_F(PipelineTest, LinesOfTlsproxyDoNotSayThatSmtpdLogsTls) {
   EXPECT_EQ(server_.total().tls_lines(), 0);
 }
 
+TEST_F(PipelineTest, OpensmtpdAndSendmailLogTlsWhetherOrNotAnybodyUsesIt) {
+  Append(Line(10, "smtpd[9]: 9fcdefbc9afc45da smtp connected address=192.0.2.1 host=a.example"));
+  Append(Line(11, "smtpd[9]: 9fcdefbc9afc45da smtp disconnected reason=quit"));
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().sessions(), 1);
+  EXPECT_EQ(server_.total().tls_lines(), 1);
+}
+
 TEST_F(PipelineTest, SessionsOfWhichOnlyCountersTellTlsAreCounted) {
   const std::string peer = "a.example[192.0.2.1]";
   const auto connect = [&](int pid) {
