@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace mxtally {
 
 // "name[address]:port".  `name` is empty for "unknown"; `address` for
@@ -190,6 +192,8 @@ struct Event {
   DeliveryTls connection_tls = DeliveryTls::kNotLogged;
   // Most that can have passed since the connection was made.  Negative: not known.
   double connection_age_seconds = -1;
+  // When the connection was made, or later: a whole second of UTC.
+  std::optional<absl::Time> connection_time;
   // What lines of kConnect, and those that begin a session without it, know of the
   // service.  Empty, false: what the tag says.
   std::string_view service;
@@ -241,6 +245,7 @@ inline void Event::Reset() {
   unframed = false;
   connection_tls = DeliveryTls::kNotLogged;
   connection_age_seconds = -1;
+  connection_time.reset();
   service = {};
   implicit_tls = false;
   may_be_handed_on = false;

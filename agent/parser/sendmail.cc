@@ -12,12 +12,6 @@
 namespace mxtally {
 namespace {
 
-// A further message of a connection has a queue id of its own, younger than the
-// connection; so long at most after the one before, or else the connection is a cut one.
-constexpr double kFurtherMessageSeconds = 300;
-// ConnectionCacheTimeout, by default.
-constexpr double kConnectionCacheSeconds = 300;
-
 LineClass EventOf(EventType type, Event& event) {
   event.type = type;
   return LineClass::kEvent;
@@ -48,18 +42,14 @@ bool TakeSendmailQueueId(std::string_view& text, std::string_view& queue_id) {
   return true;
 }
 
-// Time between what a queue id holds and `time`; negative where that makes no sense.
-double AgeOf(std::string_view queue_id, absl::Time time) {
+// The time that a queue id holds, a whole second of UTC.  Years come again every 60 years.
+absl::Time TimeOf(std::string_view queue_id) {
+  constexpr int kFirstYear = 1990;
   const auto digit = [queue_id](size_t i) { return Base60(queue_id[i]); };
-  const absl::CivilSecond now = absl::ToCivilSecond(time, absl::UTCTimeZone());
-  // The year stands for itself every 60 years.
   int64_t year = 1900 + digit(0);
-  while (year + 30 < now.year()) year += 60;
+  while (year < kFirstYear) year += 60;
   const absl::CivilSecond given(year, digit(1) + 1, digit(2), digit(3), digit(4), digit(5));
-  const absl::Duration age = time - absl::FromCivil(given, absl::UTCTimeZone());
-  // Stamps may be of whole seconds, and those in local time an hour off.
-  if (age < -absl::Minutes(1) || age > absl::Hours(24)) return -1;
-  return std::max(0.0, absl::ToDoubleSeconds(age)) + 1;
+  return absl::FromCivil(given, absl::UTCTimeZone());
 }
 
 // Reads "host.example [192.0.2.1]", with "user@" in front where ident told, "[192.0.2.1]",
@@ -234,7 +224,6 @@ LineClass ReadFrom(std::string_view text, Event& event) {
   event.connection_tls = protocol.find("SMTPS") != std::string_view::npos
                              ? DeliveryTls::kEstablished
                              : DeliveryTls::kPlaintext;
-  if (event.connection_age_seconds >= 0) event.connection_age_seconds += kFurtherMessageSeconds;
   int number = 0;
   if (!SkipAddresses(fields, ", size=")) return LineClass::kUnrecognized;
   TakeUntil(fields, ',');
@@ -312,7 +301,7 @@ LineClass ReadTo(std::string_view text, Event& event) {
   event.delivery.sent = dsn.empty() ? StartsWith(status, "Sent") : StartsWith(dsn, "2");
   if (seconds >= 0) {
     event.delivery.connection_seconds = seconds;
-    event.delivery.connection_age_seconds = seconds + kConnectionCacheSeconds;
+    event.delivery.connection_age_seconds = seconds;
   }
   if (event.delivery.sent) return LineClass::kEvent;
   event.delivery.trouble = TroubleOf(status);
@@ -463,7 +452,7 @@ LineClass ParseLine(const FramedLine& line, Event& event) {
     return ReadRuleset(line.text.substr(sizeof("ruleset=") - 1), event);
   }
   if (!TakeSendmailQueueId(text, event.queue_id)) return LineClass::kIgnored;
-  event.connection_age_seconds = AgeOf(event.queue_id, line.time);
+  event.connection_time = TimeOf(event.queue_id);
   event.one_connection = true;
   return ReadQueueIdLine(text, event);
 }

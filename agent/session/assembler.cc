@@ -393,7 +393,12 @@ std::optional<Assembler::Impl::Handle> Assembler::Impl::Start(const FramedLine& 
     observer.OnCutSession();
     if (event.type == EventType::kDisconnect) return std::nullopt;
   }
-  return Begin(line, event, cut, line.time == reading_start, process);
+  // A further message has a queue id of its own, younger than the connection. One that comes
+  // soon after the reading began is taken for the first, as those of Exim are.
+  const bool may_have_begun =
+      (event.type == EventType::kMessageAccepted || event.type == EventType::kTransaction) &&
+      event.connection_time.has_value() && line.time - *reading_start <= options.inbound_rest_max;
+  return Begin(line, event, cut, line.time == reading_start || may_have_begun, process);
 }
 
 Assembler::Impl::Handle Assembler::Impl::Begin(const FramedLine& line, const Event& event, bool cut,
@@ -544,7 +549,14 @@ absl::Duration Assembler::Impl::RestMax(const OpenSession& session) const {
 
 bool Assembler::Impl::CoversConnection(absl::Time time, const Event& event) const {
   const double age_seconds = event.connection_age_seconds;
-  return (age_seconds >= 0 && time - *reading_start >= absl::Seconds(age_seconds)) || Covers(time);
+  if (age_seconds >= 0 && time - *reading_start >= absl::Seconds(age_seconds)) return true;
+  if (event.connection_time.has_value()) {
+    // A stamp in local time may be hours off, and one of a queue that is old says nothing.
+    const absl::Duration age = time - *event.connection_time;
+    const bool makes_sense = age >= -absl::Minutes(1) && age <= absl::Hours(24);
+    if (makes_sense && *event.connection_time + absl::Seconds(1) > *reading_start) return true;
+  }
+  return Covers(time);
 }
 
 void Assembler::Impl::AddOutboundLine(const FramedLine& line, const Event& event) {

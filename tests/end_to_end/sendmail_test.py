@@ -96,9 +96,6 @@ class SendmailTest(harness.EndToEndTest):
         super().setUp()
         warnings.simplefilter("ignore", DeprecationWarning)  # Old TLS is what we test.
         self.log = self.dir / "mail.log"
-        # A reading that began long ago.
-        before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=3)
-        self.log.write_text(before.strftime("%b %d %H:%M:%S mx1 cron[1]: x\n"))
         self.root = package_root.PackageRoot(
             self.dir / "root", ["sendmail-bin", "sendmail-cf", "dash", "coreutils", "sed"], ["smmta", "smmsp"])
         self.root.certificate("etc/mail/tls", "mx1")

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/agent/session/lines_fixture.h"
@@ -173,6 +174,16 @@ TEST_F(SendmailLinesTest, SessionsOfBeforeTheReadingAreCut) {
         "sm-mta[01114]: 6A2CA0xx01114: [192.0.2.7] did not issue "
         "MAIL/EXPN/VRFY/ETRN during connection to MTA-v4"});
   EXPECT_EQ(cut_sessions(), 1);
+}
+
+TEST_F(SendmailLinesTest, AMessageRightAfterTheLogsBeginningIsTakenForTheFirst) {
+  Restart();
+  // Its queue id is of the second in which the reading began.
+  Read({"cron[7]: x",
+        absl::StrReplaceAll(FROM("01156", "ESMTP", "[192.0.2.8]"), {{"6A2CA0", "6A2CA3"}})});
+  EXPECT_EQ(cut_sessions(), 0);
+  // Without lines that make one certain: another reading may know better.
+  EXPECT_THAT(Silence(), ElementsAre(testing::HasSubstr(" lines=0 ")));
 }
 
 TEST_F(SendmailLinesTest, ARestartChangesNothing) {
