@@ -8,7 +8,6 @@ not ask for a password then.
 
 import collections
 import concurrent.futures
-import datetime
 import json
 import os
 import smtplib
@@ -99,9 +98,6 @@ class OpensmtpdTest(harness.EndToEndTest):
         super().setUp()
         warnings.simplefilter("ignore", DeprecationWarning)  # Old TLS is what we test.
         self.log = self.dir / "mail.log"
-        # A reading that began long ago.
-        before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=3)
-        self.log.write_text(before.strftime("%b %d %H:%M:%S mx1 cron[1]: x\n"))
         self.root = package_root.PackageRoot(self.dir / "root", ["opensmtpd"], ["opensmtpd", "opensmtpq"], suite())
         self.root.certificate("etc/tls", "mx1")
         self.root.write("etc/ssl/certs/ca-certificates.crt", (self.root.dir / "etc/tls/mx1.pem").read_text())
