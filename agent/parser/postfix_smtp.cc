@@ -66,8 +66,9 @@ bool TakeDelays(std::string_view& text, MailDelivery& delivery) {
   return true;
 }
 
-// Delays have two digits, and stamps may be whole seconds.
-double AgeOf(double seconds) { return seconds * 1.1 + 2; }
+// Stamps may be whole seconds: a connection that was made within the second in which a
+// reading begins was made in the reading.
+double AgeOf(double seconds) { return std::max(0.0, seconds - 1); }
 
 // LEVEL [":" FINAL] ["?"] ["/" REQUIRETLS], with "!" in front of what was wanted
 // and failed.

@@ -316,12 +316,12 @@ TEST_F(OutboundTest, DeliveryThatMayHaveBegunBeforeTheReadingIsCut) {
   Restart();
   Tick();
   Advance(absl::Seconds(3));
-  Lines({"smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/1/3"),
-         "smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/1/3")});
+  Lines({"smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/1/5"),
+         "smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/1/5")});
   EXPECT_EQ(cut_sessions_, 1);
   Advance(absl::Seconds(1));
   // Of this process everything was read since.
-  Line("smtp[9]: " + To("4A1B3", kMx, "", "sent (250 Ok)", "0.1/0.02/1/3"));
+  Line("smtp[9]: " + To("4A1B3", kMx, "", "sent (250 Ok)", "0.1/0.02/1/5"));
   // Of this one the delays say that everything was.
   Line("smtp[8]: " + To("4A1B4", kMx, "", "sent (250 Ok)", "0.1/0.02/0.1/1"));
   // Of this one nobody knows.
@@ -337,7 +337,7 @@ TEST_F(OutboundTest, SessionBehindACutOneOfItsStampIsUncertain) {
   Restart();
   Tick();
   Advance(absl::Seconds(3));
-  Lines({"smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/1/3"),
+  Lines({"smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/1/5"),
          "smtp[9]: " + To("4A1B3", kMx), "smtp[9]: " + To("4A1B4", kMx)});
   Advance(absl::Seconds(1));
   Line("smtp[9]: " + To("4A1B5", kMx));
