@@ -820,6 +820,7 @@ LineClass ParseMessageLine(Line& line, Event& event) {
   Line rest = line;
   if (ParseServerTrouble(rest, event) == LineClass::kEvent) return LineClass::kEvent;
   event.Reset();
+  event.tls = {};
   line.pid = event.pid = receiver;
   return ParseReject(line, event);
 }
@@ -863,6 +864,7 @@ LineClass ParseOtherLine(Line& line, Event& event) {
 
 LineClass ParseExim(const FramedLine& framed, Event& event) {
   event.Reset();
+  event.tls = {};
   Line line = {.text = framed.text, .message_id = {}, .pid = framed.pid};
   if (!framed.host.empty()) {
     if (!TakePiece(line.text, line.cut)) return LineClass::kIgnored;

@@ -466,6 +466,7 @@ bool IsSendmail(std::string_view program) {
 
 LineClass ParseSendmail(const FramedLine& line, Event& event) {
   event.Reset();
+  event.tls = {};
   const LineClass line_class = ParseLine(line, event);
   // Apart from what the process sends, if it sends at once what it receives.
   if (event.one_connection) event.connection = line.tag;
