@@ -10,7 +10,6 @@
 namespace mxtally {
 namespace {
 
-using testing::ElementsAre;
 using testing::IsEmpty;
 
 class ConnectionTest : public SessionFixture {
