@@ -125,6 +125,8 @@ bool TakeHost(std::string_view& text, Host& host) {
   if (text.front() != '(' && text.front() != '[') {
     host.peer.name = TakeUntil(text, ' ');
     if (!Consume(text, " ")) return false;
+    // Of a server whose name DNSSEC vouches for (dnssec).
+    if (StartsWith(text, "DS [")) text.remove_prefix(3);
     // The HELO was the same.
     if (!StartsWith(text, "(")) host.helo = host.peer.name;
   }
@@ -328,7 +330,13 @@ bool TakeTls(Line& line, Event& event, bool outbound) {
     has_certificate = true;
   }
   event.tls.trust = TrustOf(verified, has_certificate);
-  if (Consume(text, " SNI=")) event.tls.sni = TakeUntil(text, ' ');
+  // In quotes, as some releases have it.
+  if (Consume(text, " SNI=\"")) {
+    event.tls.sni = TakeUntil(text, '"');
+    Consume(text, "\"");
+  } else if (Consume(text, " SNI=")) {
+    event.tls.sni = TakeUntil(text, ' ');
+  }
   return true;
 }
 
@@ -367,6 +375,7 @@ LineClass ParseArrival(Line& line, Event& event) {
   std::string_view& text = line.text;
   if (!TakeMailAddress(text, ' ')) return LineClass::kUnrecognized;
   if (Consume(text, " R=")) TakeUntil(text, ' ');
+  Consume(text, " DS");
   // A local submission, or one through a pipe.
   if (!Consume(text, " H=")) return LineClass::kIgnored;
   event.type = EventType::kMessageAccepted;
@@ -462,10 +471,12 @@ LineClass ParseConnection(Line& line, Event& event) {
   // A user, of "-bs", is no client.
   if (!Consume(text, " from ") || !TakeClient(line, event, has_ident)) return LineClass::kIgnored;
   if (event.connection.empty()) event.connection = id;
-  if (StartsWith(text, " (TCP/IP connection count = ")) {
+  const bool by_inetd = Consume(text, " (via inetd)");
+  if (StartsWith(text, " (TCP/IP connection count = ") || (by_inetd && text.empty())) {
     event.type = EventType::kConnect;
-    // Up to 4.96 it is another process that writes this line.
-    return event.connection.empty() ? LineClass::kIgnored : LineClass::kEvent;
+    // Up to 4.96 it is the daemon's process that writes this line.
+    const bool is_known = !event.connection.empty() || (by_inetd && line.pid >= 0);
+    return is_known ? LineClass::kEvent : LineClass::kIgnored;
   }
   if (!NamesConnection(line, event)) return LineClass::kIgnored;
   event.type = EventType::kClosed;
@@ -499,7 +510,7 @@ DeliveryTls TlsOfCommands(std::string_view commands) {
 // "no MAIL in [TFO ]SMTP connection from HOST D=TIME[ A=...][ X=...]...[ C=cmds]".
 LineClass ParseNoMail(Line& line, Event& event) {
   std::string_view& text = line.text;
-  Consume(text, "TFO ");
+  if (!Consume(text, "TFO ")) Consume(text, "TFO* ");
   if (!Consume(text, "SMTP connection from ")) return LineClass::kUnrecognized;
   bool has_ident = false;
   if (!TakeClient(line, event, has_ident)) return LineClass::kIgnored;
@@ -644,10 +655,14 @@ bool TakeServer(Line& line, Event& event) {
   if (Consume(rest, " I=")) {
     Host interface;
     if (!TakeHost(rest, interface)) return false;
+    // Some releases forget the colon.
+    while (!rest.empty() && IsDigit(rest.front())) rest.remove_prefix(1);
     line.text = rest;
   }
   if (Consume(line.text, " TFO*") || Consume(line.text, " TFO")) {
   }
+  // Where some releases have it.
+  if (Consume(line.text, "*")) event.delivery.connection_uses = 0;
   return TakeTls(line, event, /*outbound=*/true);
 }
 
@@ -721,7 +736,10 @@ void ReadTrouble(std::string_view text, Event& event) {
     delivery.trouble = StartsWith(text, "(certificate verification failed")
                            ? DeliveryTrouble::kCertificateRefused
                            : DeliveryTrouble::kHandshakeFailed;
-  } else if (Consume(text, "a TLS session is required, but ")) {
+  } else if (StartsWith(text, "a TLS session is required")) {
+    // In older releases the host follows.
+    std::string_view host;
+    TakeTo(text, ", but ", host);
     delivery.trouble = StartsWith(text, "the server did not offer")
                            ? DeliveryTrouble::kTlsNotOffered
                            : DeliveryTrouble::kHandshakeFailed;
@@ -802,7 +820,38 @@ LineClass ParseUnencrypted(Line& line, Event& event) {
   return LineClass::kEvent;
 }
 
+// "HOST (PREFIX): TEXT", behind "TLS error on connection to " in older releases.  Lines that
+// tell each recipient's outcome follow.
+LineClass ParseServerTlsError(Line& line, Event& event) {
+  Host host;
+  if (!TakeHost(line.text, host) || !Consume(line.text, " (")) return LineClass::kIgnored;
+  const std::string_view prefix = TakeUntil(line.text, ')', ':');
+  if (!Is(prefix, "gnutls_handshake") && !Is(prefix, "SSL_connect")) return LineClass::kIgnored;
+  BeginOutbound(line, event, host);
+  event.delivery.trouble = DeliveryTrouble::kHandshakeFailed;
+  return LineClass::kEvent;
+}
+
 // ---- All
+
+// Of a client's connection, behind "SMTP ", and "TLS error": with a message that is under way
+// or without.
+LineClass ParseClientLine(Line& line, Event& event) {
+  std::string_view& text = line.text;
+  if (Consume(text, "connection")) return ParseConnection(line, event);
+  if (Consume(text, "command timeout on")) return ParseCommandTimeout(line, event);
+  if (Consume(text, "data timeout (message abandoned) on connection from ")) {
+    return ParseEnd(line, event, "timeout", "DATA");
+  }
+  if (Consume(text, "call from ")) return ParseDropped(line, event);
+  if (Consume(text, "TLS error")) return ParseTlsError(line, event);
+  return LineClass::kIgnored;
+}
+
+// Takes " DS " off, of a client whose name DNSSEC vouches for (dnssec).
+void TakeDnssec(std::string_view& text) {
+  if (Consume(text, " DS")) Consume(text, " ");
+}
 
 LineClass ParseMessageLine(Line& line, Event& event) {
   std::string_view& text = line.text;
@@ -816,6 +865,12 @@ LineClass ParseMessageLine(Line& line, Event& event) {
   if (Consume(text, "-> ")) return ParseDelivered(line, event, /*further=*/true);
   if (Consume(text, "** ") || Consume(text, "== ")) return ParseNotDelivered(line, event);
   if (Consume(text, "TLS session: ")) return ParseUnencrypted(line, event);
+  if (Consume(text, "TLS error on connection to ")) return ParseServerTlsError(line, event);
+  if (Consume(text, "SMTP ") || StartsWith(text, "TLS error")) {
+    line.pid = event.pid = receiver;
+    return ParseClientLine(line, event);
+  }
+  TakeDnssec(text);
   if (!Consume(text, "H=")) return LineClass::kIgnored;
   Line rest = line;
   if (ParseServerTrouble(rest, event) == LineClass::kEvent) return LineClass::kEvent;
@@ -830,19 +885,17 @@ LineClass ParseOtherLine(Line& line, Event& event) {
   if (text.empty()) return LineClass::kIgnored;
   switch (text.front()) {
     case 'S':
-      if (Consume(text, "SMTP connection")) return ParseConnection(line, event);
-      if (Consume(text, "SMTP command timeout on")) return ParseCommandTimeout(line, event);
-      if (Consume(text, "SMTP data timeout (message abandoned) on connection from ")) {
-        return ParseEnd(line, event, "timeout", "DATA");
-      }
-      if (Consume(text, "SMTP call from ")) return ParseDropped(line, event);
+      if (Consume(text, "SMTP ")) return ParseClientLine(line, event);
       break;
     case 'n':
       if (Consume(text, "no MAIL in ")) return ParseNoMail(line, event);
       break;
     case 'T':
-      if (Consume(text, "TLS error")) return ParseTlsError(line, event);
+      if (StartsWith(text, "TLS error")) return ParseClientLine(line, event);
       break;
+    case ' ':
+      TakeDnssec(text);
+      [[fallthrough]];
     case 'H':
       if (Consume(text, "H=")) return ParseReject(line, event);
       break;

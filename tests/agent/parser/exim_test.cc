@@ -63,6 +63,97 @@ TEST(EximTest, WhatIsNoFieldOfTls) {
   }
 }
 
+// The selector dnssec, which "+all" includes.
+TEST(EximTest, NamesThatDnssecVouchesFor) {
+  const std::string id = STAMP "1xVUV7-0000BY-1m ";
+  Expect({{id + "<= a@a.test DS H=m [192.0.2.7] P=esmtp S=1",
+           "proxy-accept service=smtpd peer=m[192.0.2.7] tls=plaintext queue-id=1xVUV7-0000BY-1m "
+           "helo=m pid=716"},
+          {id + "=> b@b.test R=r T=t H=m DS [192.0.2.7]:25 " X13,
+           "delivery outbound=yes connection=1xVUV7-0000BY-1m service=smtp peer=m[192.0.2.7]:25 "
+           "tls=established trust=Untrusted protocol=TLS1.3 cipher=TLS_AES_256_GCM_SHA384 "
+           "bits=256/256 sent=yes queue-id=1xVUV7-0000BY-1m"},
+          {STAMP "[9]  DSH=m [192.0.2.7] F=<a@a.test> rejected RCPT <b@b.test>: no",
+           "reject service=smtpd peer=m[192.0.2.7] tls=not-shown place=RCPT helo=m"},
+          {id + " DSH=m [192.0.2.7] F=<a@a.test> rejected after DATA: no",
+           "reject service=smtpd peer=m[192.0.2.7] tls=not-shown place=DATA helo=m pid=716"}});
+}
+
+TEST(EximTest, InterfacesOfDeliveries) {
+  const std::string id = STAMP "1xVUV7-0000BY-1m ";
+  const std::string sent =
+      "delivery outbound=yes connection=1xVUV7-0000BY-1m service=smtp peer=m[192.0.2.7]:25 "
+      "tls=established trust=Untrusted protocol=TLS1.3 cipher=TLS_AES_256_GCM_SHA384 "
+      "bits=256/256 ";
+  Expect({{id + "=> b@b.test R=r T=t H=m [192.0.2.7]:25 I=[192.0.2.1]:4000 " X13,
+           sent + "sent=yes queue-id=1xVUV7-0000BY-1m"},
+          {id + "=> b@b.test R=r T=t H=m [192.0.2.7]:25 I=[192.0.2.1]4000 " X13,
+           sent + "sent=yes queue-id=1xVUV7-0000BY-1m"},
+          {id + "=> b@b.test R=r T=t H=m [192.0.2.7]:25* I=[192.0.2.1]:4000 " X13,
+           sent + "uses=0 sent=yes queue-id=1xVUV7-0000BY-1m"},
+          {id + "=> b@b.test R=r T=t H=m [192.0.2.7]:25 I=[192.0.2.1]4000* " X13,
+           sent + "uses=0 sent=yes queue-id=1xVUV7-0000BY-1m"}});
+}
+
+// A name may hold anything, but nothing of the line behind its end is lost.
+TEST(EximTest, SniWithQuotesAndWithout) {
+  const auto sni_of = [](const std::string& field) {
+    const std::string text = ParsedLine(STAMP
+                                        "1xVUV7-0000BY-1m <= a@a.test H=m [192.0.2.7] "
+                                        "P=esmtpsa " X13 " " +
+                                        field + " A=plain:u S=1");
+    EXPECT_NE(text.find("auth=plain"), std::string::npos) << text;
+    const std::string from = text.substr(text.find("sni="));
+    return from.substr(0, from.find(' '));
+  };
+  EXPECT_EQ(sni_of("SNI=mx.test"), "sni=mx.test");
+  EXPECT_EQ(sni_of("SNI=\"mx.test\""), "sni=mx.test");
+}
+
+TEST(EximTest, ConnectionsByInetdHaveTheirWordBehindTheHost) {
+  Expect({{STAMP "[9] SMTP connection from [192.0.2.7] (via inetd)",
+           "connect service=smtpd peer=[192.0.2.7]"},
+          {STAMP "[9] SMTP connection from (x) [192.0.2.7] (via inetd) closed by QUIT",
+           "closed service=smtpd peer=[192.0.2.7] helo=x"},
+          {STAMP "no MAIL in TFO* SMTP connection from [192.0.2.7] D=1s C=QUIT",
+           "disconnect service=smtpd peer=[192.0.2.7] tls=plaintext age=2000"}});
+}
+
+// A message that is under way has its id in lines of the connection.
+TEST(EximTest, ConnectionsThatAreLostWithinAMessage) {
+  const std::string id = STAMP "1xVUV7-0000BY-1m ";
+  Expect({{id + "SMTP data timeout (message abandoned) on connection from (x) [192.0.2.7] F=<a@b>",
+           "closed service=smtpd peer=[192.0.2.7] place=DATA helo=x pid=716 reason=timeout"},
+          {id + "SMTP connection from (x) [192.0.2.7] lost while reading message data",
+           "closed service=smtpd peer=[192.0.2.7] place=DATA helo=x pid=716 "
+           "reason=lost connection"},
+          {id + "SMTP connection lost after final dot H=(x) [192.0.2.7] P=esmtp", "ignored"},
+          {id + "exim 4.96 daemon started: pid=1", "ignored"}});
+}
+
+// As older releases tell of them.
+TEST(EximTest, HandshakesWithServersThatFailed) {
+  const std::string id = STAMP "1xVUV7-0000BY-1m ";
+  const std::string failed =
+      "delivery outbound=yes connection=1xVUV7-0000BY-1m service=smtp peer=m[192.0.2.7] "
+      "trouble=handshake-failed queue-id=1xVUV7-0000BY-1m";
+  Expect({{id + "TLS error on connection to m [192.0.2.7] (SSL_connect): error:14077410:SSL "
+                "routines:SSL23_GET_SERVER_HELLO:sslv3 alert handshake failure",
+           failed},
+          {id + "TLS error on connection to m [192.0.2.7] (gnutls_handshake): timed out", failed},
+          {id + "TLS error on connection to m [192.0.2.7] (recv): timed out", "ignored"},
+          {id + "TLS session failure: delivering unencrypted to m [192.0.2.7] (not in "
+                "hosts_require_tls)",
+           "ignored"},
+          {id + "== b@b.test R=r T=t defer (-38) H=m [192.0.2.7]: a TLS session is required for m "
+                "[192.0.2.7], but an attempt to start TLS failed",
+           failed},
+          {id + "== b@b.test R=r T=t defer (-38) H=m [192.0.2.7]: a TLS session is required for m "
+                "[192.0.2.7], but the server did not offer TLS support",
+           "delivery outbound=yes connection=1xVUV7-0000BY-1m service=smtp peer=m[192.0.2.7] "
+           "trouble=tls-not-offered queue-id=1xVUV7-0000BY-1m"}});
+}
+
 // ---- Traps, by their numbers in tests/testdata/traps.txt.
 
 TEST(EximTrapsTest, Trap24TlsErrorAfterASuccessfulSessionIsNoFailure) {
