@@ -1,8 +1,12 @@
-// Any bytes as lines of any MTA: the dialects stay within each line, its numbers within
-// their ranges, and nothing of one event shows in the next.
+// Any bytes as lines of one MTA's programs, or of those that the lines themselves name: the
+// dialect stays within each line, its numbers within their ranges, and nothing of one event
+// shows in the next.
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "agent/parser/dialect.h"
 #include "agent/parser/framer.h"
@@ -13,6 +17,16 @@
 
 namespace mxtally {
 namespace {
+
+// Whose lines the target reads; none: of any program.
+constexpr std::initializer_list<std::string_view> kPrograms = {MXTALLY_FUZZ_PROGRAMS};
+
+// Makes the line one of the target's programs, if it is not.
+void ChooseProgram(FramedLine& frame) {
+  if (kPrograms.size() == 0) return;
+  if (std::find(kPrograms.begin(), kPrograms.end(), frame.program) != kPrograms.end()) return;
+  frame.program = kPrograms.begin()[frame.program.size() % kPrograms.size()];
+}
 
 void RequireWithin(const Event& event, std::string_view line) {
   const TlsSummary& tls = event.tls;
@@ -47,6 +61,7 @@ void Fuzz(FuzzedDataProvider& input) {
     MentionsMta(line);
     if (!Framer::SplitHeader(line, frame, stamp)) continue;
     ParseSuppressed(frame);
+    ChooseProgram(frame);
     Event fresh;
     const LineClass line_class = ParseDialect(frame, fresh);
     Require(ParseDialect(frame, reused) == line_class, "class of the line");
