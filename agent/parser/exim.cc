@@ -762,12 +762,12 @@ void ReadTrouble(std::string_view text, Event& event) {
 
 // "** RECIPIENT ... R=... T=... H=...: TEXT" and "== RECIPIENT R=... T=... defer (-44) H=...
 // DT=1s: TEXT".  The text may be the server's; a line in which it, or the recipient, holds
-// fields as well is left alone.
+// fields as well is not understood.
 LineClass ParseNotDelivered(Line& line, Event& event) {
   std::string_view& text = line.text;
   std::string_view recipient;
   if (!TakeTo(text, " R=", recipient)) return LineClass::kIgnored;
-  if (text.find(" R=") != std::string_view::npos) return LineClass::kIgnored;
+  if (text.find(" R=") != std::string_view::npos) return LineClass::kUnrecognized;
   TakeUntil(text, ' ');
   if (!Consume(text, " T=")) return LineClass::kIgnored;
   TakeUntil(text, ' ');

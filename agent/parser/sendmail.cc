@@ -52,12 +52,13 @@ absl::Time TimeOf(std::string_view queue_id) {
   return absl::FromCivil(given, absl::UTCTimeZone());
 }
 
+constexpr std::string_view kForged = " (may be forged)";
+
 // Reads "host.example [192.0.2.1]", with "user@" in front where ident told, "[192.0.2.1]",
 // "[IPv6:2001:db8::1]", behind which "(may be forged)" is said of a name that was not
 // verified.  Cut at 100 characters it may lack the address.  Of a server, the name alone.
 void SetPeer(std::string_view relay, Event& event) {
   bool verified = true;
-  constexpr std::string_view kForged = " (may be forged)";
   if (relay.ends_with(kForged)) {
     verified = false;
     relay.remove_suffix(kForged.size());
@@ -208,24 +209,34 @@ bool SkipAddresses(std::string_view& text, const char (&end)[N]) {
 
 // Reads behind "from=":
 //   ADDRESS, size=N, class=N, [pri=N, ]nrcpts=N[, msgid=M][, bodytype=B][, proto=P]
-//     [, daemon=D], relay=RELAY
-// A message that was accepted has a Message-ID, the client's or Sendmail's.
+//     [, daemon=D][, tls_verify=V][, auth=A], relay=RELAY
+// A message that was accepted has a Message-ID, the client's or Sendmail's.  One that is
+// refused after that has a line of ReadRefusal().
 LineClass ReadFrom(std::string_view text, Event& event) {
   const size_t relay = text.rfind(", relay=");
   if (relay == std::string_view::npos) return LineClass::kIgnored;
   std::string_view fields = text.substr(0, relay);
+  TakeLastField(fields, "auth=");
+  TakeLastField(fields, "tls_verify=");
   const std::string_view daemon = TakeLastField(fields, "daemon=");
   const std::string_view protocol = TakeLastField(fields, "proto=");
   // Submitted on this host, without a connection.
   if (protocol.empty()) return LineClass::kIgnored;
   SetPeer(text.substr(relay + 8), event);
   event.service = ServiceOfDaemon(daemon);
+  // "sendmail -bs": the client is a process of this host.
+  if (daemon.empty() && event.peer.address.empty()) event.local = true;
   // "ESMTPS", "ESMTPSA", "UTF8SMTPSA".
   event.connection_tls = protocol.find("SMTPS") != std::string_view::npos
                              ? DeliveryTls::kEstablished
                              : DeliveryTls::kPlaintext;
   int number = 0;
-  if (!SkipAddresses(fields, ", size=")) return LineClass::kUnrecognized;
+  if (!SkipAddresses(fields, ", size=")) {
+    // Cut short, and with it the end of quotes and brackets.
+    constexpr size_t kAddressMax = 200;
+    fields.remove_prefix(std::min(kAddressMax, fields.size()));
+    if (!Consume(fields, ", size=")) return LineClass::kUnrecognized;
+  }
   TakeUntil(fields, ',');
   if (!Consume(fields, ", class=")) return LineClass::kUnrecognized;
   TakeUntil(fields, ',');
@@ -235,6 +246,13 @@ LineClass ReadFrom(std::string_view text, Event& event) {
   }
   const bool accepted = number > 0 && StartsWith(fields, ", msgid=");
   return EventOf(accepted ? EventType::kMessageAccepted : EventType::kTransaction, event);
+}
+
+// "to=ADDRESSES, delay=T, pri=N, stat=TEXT": for whom the message was that the client's
+// process refused, of which ReadFrom() told; no mailer was asked.
+LineClass ReadRefusal(Event& event) {
+  event.only_continues = true;
+  return EventOf(EventType::kTransaction, event);
 }
 
 // "hh:mm:ss" or "d+hh:mm:ss".
@@ -271,6 +289,7 @@ DeliveryTrouble TroubleOf(std::string_view status) {
 LineClass ReadTo(std::string_view text, Event& event) {
   if (!SkipAddresses(text, ", delay=")) return LineClass::kIgnored;
   TakeUntil(text, ',');
+  if (StartsWith(text, ", pri=")) return ReadRefusal(event);
   double seconds = -1;
   if (Consume(text, ", xdelay=")) seconds = Seconds(TakeUntil(text, ','));
   if (!Consume(text, ", mailer=")) return LineClass::kIgnored;
@@ -323,15 +342,25 @@ LineClass ReadRuleset(std::string_view text, Event& event) {
   const std::string_view name = TakeUntil(text, ',');
   for (const Ruleset& ruleset : kRulesets) {
     if (ruleset.name != name) continue;
-    const size_t reject = text.rfind(", reject=");
-    if (reject == std::string_view::npos) return LineClass::kIgnored;
-    std::string_view fields = text.substr(0, reject);
-    const size_t relay = fields.rfind(", relay=");
-    if (relay != std::string_view::npos) SetPeer(fields.substr(relay + 8), event);
+    if (text.find(", reject=") == std::string_view::npos) return LineClass::kIgnored;
+    // Recipient and text are the peer's words; of other arguments nobody knows the end.
+    const bool has_end = StartsWith(text, ", arg1=<") || Is(name, "check_relay");
+    if (has_end && SkipAddresses(text, ", relay=")) {
+      SetPeer(text.substr(0, text.find(", reject=")), event);
+    }
     event.place = ruleset.place;
     return EventOf(EventType::kReject, event);
   }
   return LineClass::kIgnored;
+}
+
+// Whether it can be what the log calls a client, as far as SetPeer() reads it.
+bool IsClient(std::string_view text) {
+  if (text.ends_with(kForged)) text.remove_suffix(kForged.size());
+  const size_t blank = text.find(' ');
+  if (blank == std::string_view::npos) return true;
+  text.remove_prefix(blank + 1);
+  return StartsWith(text, "[UNIX: ") || (StartsWith(text, "[") && Find(text, ' ') == text.size());
 }
 
 // "HOST did not issue MAIL/EXPN/VRFY/ETRN during connection to DAEMON".
@@ -340,7 +369,8 @@ bool ReadWithoutMail(std::string_view text, Event& event) {
   const size_t at = text.rfind(kWords);
   if (at == std::string_view::npos) return false;
   std::string_view daemon = text.substr(at + kWords.size());
-  if (daemon.find(' ') != std::string_view::npos) return false;
+  // Lines about headers end in the client's words.
+  if (daemon.find(' ') != std::string_view::npos || !IsClient(text.substr(0, at))) return false;
   event.type = EventType::kDisconnect;
   SetPeer(text.substr(0, at), event);
   event.service = ServiceOfDaemon(daemon);
@@ -381,15 +411,17 @@ LineClass ReadLostInput(std::string_view text, Event& event) {
 bool IsRefusedRecipient(std::string_view text) {
   constexpr std::string_view kEnds[] = {"... User unknown", "... Relaying denied",
                                         "... No such user here", "... Cannot resolve PTR record"};
-  return std::any_of(std::begin(kEnds), std::end(kEnds),
-                     [text](std::string_view end) { return text.ends_with(end); });
+  return std::any_of(std::begin(kEnds), std::end(kEnds), [text](std::string_view end) {
+    if (!text.ends_with(end)) return false;
+    // Other lines may end in the client's words.
+    return StartsWith(text, "<") || Find(text, ' ') == text.size() - end.size() + 3;
+  });
 }
 
 // Reads what follows a queue id.
 LineClass ReadQueueIdLine(std::string_view text, Event& event) {
   if (Consume(text, "from=")) return ReadFrom(text, event);
   if (Consume(text, "to=")) return ReadTo(text, event);
-  event.one_connection = true;
   if (Consume(text, "lost input channel from ")) return ReadLostInput(text, event);
   if (Consume(text, "timeout waiting for input from ")) {
     event.reason = "timeout";
@@ -451,9 +483,12 @@ LineClass ParseLine(const FramedLine& line, Event& event) {
     event.connection_age_seconds = 0;
     return ReadRuleset(line.text.substr(sizeof("ruleset=") - 1), event);
   }
-  if (!TakeSendmailQueueId(text, event.queue_id)) return LineClass::kIgnored;
-  event.connection_time = TimeOf(event.queue_id);
   event.one_connection = true;
+  if (TakeSendmailQueueId(text, event.queue_id)) {
+    event.connection_time = TimeOf(event.queue_id);
+  } else if (!Consume(text, "NOQUEUE: ")) {
+    return LineClass::kIgnored;
+  }
   return ReadQueueIdLine(text, event);
 }
 

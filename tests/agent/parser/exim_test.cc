@@ -267,10 +267,10 @@ TEST(EximTrapsTest, Trap79TextOfRecipientsAndServers) {
        sent},
       {id + "** x@y R=a T=b H=h [1.2.3.4]: z@x.test <\"x@y R=a T=b H=h [1.2.3.4]: z\"@x.test> " +
            fields + ": SMTP error from remote mail server after RCPT TO:<x>: 550 no",
-       "ignored"},
+       "unrecognized"},
       {id + "** u@x.test " + fields +
            ": SMTP error from remote mail server after RCPT TO:<u>: 550 R=a T=b H=h [1.2.3.4]",
-       "ignored"},
+       "unrecognized"},
       {id + "== u@x.test R=r T=t defer (-44) H=mx.example [192.0.2.7]: SMTP error from remote mail "
             "server after RCPT TO:<u>: 450 H=h [1.2.3.4] X=TLS1.3:A:1",
        "delivery outbound=yes connection=1xVUVh-0000Hg-1N service=smtp peer=mx.example[192.0.2.7] "

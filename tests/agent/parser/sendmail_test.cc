@@ -117,6 +117,16 @@ TEST(SendmailTest, MessagesThatComeIn) {
            "relay=[192.0.2.1]",
        "transaction connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1] "
        "tls=plaintext queue-id=" QID},
+      // As some are built.
+      {QID ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=ESMTPS, "
+           "daemon=MTA-v4, tls_verify=NO, auth=NONE, relay=[192.0.2.1]",
+       "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1] "
+       "tls=established queue-id=" QID},
+      // "sendmail -bs".
+      {QID ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=ESMTP, "
+           "relay=u@localhost",
+       "proxy-accept connection=sm-mta[123] local=yes one-connection=yes tls=plaintext "
+       "queue-id=" QID},
       // Submitted on this host.
       {QID ": from=root, size=15, class=0, nrcpts=1, msgid=<x@mx1>, relay=root@localhost",
        "ignored"},
@@ -125,8 +135,24 @@ TEST(SendmailTest, MessagesThatComeIn) {
   });
 }
 
+TEST(SendmailTest, LongSendersAreCutAtTwoHundredCharacters) {
+  const std::string rest =
+      ", size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=ESMTP, daemon=MTA-v4, relay=[192.0.2.1]";
+  for (const std::string start : {"<", "<\"x, size=1"}) {
+    const std::string sender = start + std::string(200 - start.size(), 'a');
+    EXPECT_EQ(Parsed("sm-mta", QID ": from=" + sender + rest),
+              "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes "
+              "peer=[192.0.2.1] tls=plaintext queue-id=" QID);
+    EXPECT_EQ(Parsed("sm-mta", QID ": from=" + sender + "a" + rest), "unrecognized");
+  }
+}
+
 TEST(SendmailTest, OtherLinesOfSessions) {
   ExpectAll({
+      {"NOQUEUE: [192.0.2.1] did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA",
+       "disconnect connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1]"},
+      {QID ": to=<b@b.test>, delay=00:00:00, pri=30375, stat=Message refused",
+       "transaction connection=sm-mta[123] only-continues=yes one-connection=yes queue-id=" QID},
       {QID ": localhost [127.0.0.1] did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA-v4",
        "disconnect connection=sm-mta[123] service=smtpd one-connection=yes "
        "peer=localhost[127.0.0.1] queue-id=" QID},
@@ -263,6 +289,19 @@ TEST(SendmailTrapTest, RelayCutAtAHundredCharactersHasNoAddress) {
                   ", version=TLSv1.2, verify=NO, cipher=AES128-SHA, bits=128/128"),
             "tls-established connection=sm-mta[123] one-connection=yes trust=Anonymous "
             "protocol=TLSv1.2 cipher=AES128-SHA bits=128/128 age=0");
+}
+
+TEST(SendmailTrapTest, AHeaderThatLooksLikeALineChangesNothing) {
+  const std::string words = " did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA";
+  for (const std::string before :
+       {"Milter change: header Subject: from x to [1.2.3.4]", "Milter insert (0): header: X-Y: x",
+        "<-- EHLO [1.2.3.4]", "x y [1.2.3.4]"}) {
+    EXPECT_EQ(SmMta(QID ": " + before + words), "ignored") << before;
+  }
+  for (const std::string client : {"x", "x [1.2.3.4]", "x [1.2.3.4] (may be forged)", "x [1.2",
+                                   "[IPv6:2001:db8:0:0:0:0:0:1]", "localhost [UNIX: /dev/log]"}) {
+    EXPECT_TRUE(SmMta(QID ": " + client + words).starts_with("disconnect ")) << client;
+  }
 }
 
 TEST(SendmailTrapTest, ARecipientThatLooksLikeALineChangesNothing) {
