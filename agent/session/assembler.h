@@ -1,36 +1,11 @@
 // Gathers the events of one log, one Session per SMTP session.
 //
-// The rule that names a session is design decision "key" (ARCHITECTURE.md): for
-// Postfix smtpd a session starts with "connect from", or, where that line is
-// missing, with the first line of a process that has no session open.
+// The rule that names a session is design decision "key" (ARCHITECTURE.md).  Which line
+// starts one, and which goes on with it, depends on what an MTA logs of a connection:
 //
-// Sessions that this host opened have lines for what happened, none for where they
-// begin and end.  For Postfix smtp and lmtp a session starts with
-//
-//   - a TLS connection "established to" a server, or a failed handshake;
-//   - a delivery, or a server given up, that does not go on with the session of its
-//     process: it names another server or another request (queue id and delays), or
-//     the session's handshake failed or its connection was lost.
-//
-// A delivery with "conn_use=" goes on with a connection that had one use less, of
-// whichever process, and never starts a session; neither does a "reused" TLS connection.
-// Where a line may have been written before the reading that started the session, it is a
-// cut one: the delays say how old a connection can be.  A session without an outcome
-// ends like any other; one that has an outcome rests, because nothing says that
-// the next delivery will be over another connection.
-//
-// A connection that may yet be handed on to another service (Postfix's postscreen does) is
-// a session once a line says that it is not; what is handed on is the other service's
-// session, and is forgotten here.  It has its ordinal either way.
-//
-// Exim may tell of a connection by nothing but its messages; its lines are "unframed". One that
-// names its connection, its process or its message (agent/parser/exim.h) goes on with the
-// session of that name, unless it cannot be the same connection's: another peer, another
-// process, a further transaction of the message, a line behind the last. Else it begins one;
-// a message delivered over a connection that was in use goes to the server's session that
-// was used last, and begins none. Unless a line of kConnect began it, a session rests from
-// its first line on, as nothing need follow; one that was closed rests, too, as a line that
-// tells more may follow.
+//   framed_sessions.h     a line for its beginning, or one for its end
+//   outbound_sessions.h   handshakes and deliveries (Postfix smtp, Sendmail)
+//   unframed_sessions.h   messages, maybe nothing else (Exim)
 //
 // Everything runs on log time: the same lines from the same state make the
 // same records.  One thread only.
@@ -115,6 +90,8 @@ class AssemblerObserver {
   virtual void OnForgottenOrdinal() {}
 };
 
+struct SessionTable;
+
 class Assembler {
  public:
   // `observer` must outlive the assembler.
@@ -166,8 +143,7 @@ class Assembler {
   std::optional<absl::Time> oldest_open() const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<SessionTable> table_;
 };
 
 }  // namespace mxtally

@@ -44,6 +44,7 @@ Process& ProcessTable::FindOrAdd(const ProcessName& name) {
   auto process = std::make_unique<Process>();
   process->host = name.host;
   process->tag = name.tag;
+  process->service = ServiceOf(name.tag);
   Process& added = *process;
   processes_.emplace(NameOf(added), std::move(process));
   return added;

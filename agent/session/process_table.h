@@ -27,6 +27,7 @@
 #include "absl/time/time.h"
 #include "agent/session/name_hash.h"
 #include "agent/session/open_session.h"
+#include "agent/session/service.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 
@@ -36,14 +37,15 @@ struct Process;
 
 struct ProcessSession;
 using SessionList = std::list<ProcessSession>;
+using SessionHandle = SessionList::iterator;
 
 struct ProcessSession : OpenSession {
   // Null once the process is free for the next session.
   Process* process = nullptr;
-  // Connections to the same server, as they were last used.
-  std::optional<SessionList::iterator> older, newer;
+  // Connections to the same server, as they were last used (reusable_connections.h).
+  std::optional<SessionHandle> older, newer;
   // Whether it is one of these.
-  bool reusable = false;
+  bool chained = false;
 };
 
 // Tags name a process of one host.
@@ -57,9 +59,9 @@ struct ProcessName {
 struct Process {
   std::string host;
   std::string tag;
-  Service service;  // Empty until somebody asks.
+  Service service;  // As the tag says.
   // The one it serves, or that it handed on with its last line.
-  std::optional<SessionList::iterator> session;
+  std::optional<SessionHandle> session;
   // Sessions beside it, whose lines name their connection.
   int connections = 0;
   // Stamps that the table remembers of it.

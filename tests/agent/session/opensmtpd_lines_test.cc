@@ -143,6 +143,17 @@ TEST_F(OpensmtpdLinesTest, WhatNeverConnectedIsNoSession) {
   EXPECT_EQ(assembler().open_sessions(), 0);
 }
 
+// The clock moves in steps: the line comes before anybody looked for idle sessions.
+TEST_F(OpensmtpdLinesTest, WhatConnectsForAnHourIsForgotten) {
+  Read({"smtpd[9]: 9fcdefc8ecdb6754 mta connecting address=smtp://192.0.2.9:25 host=x"});
+  Pass(options_.idle_max - absl::Seconds(4));
+  const std::vector<std::string> other_lines(4, "anvil[9]: statistics: nothing");
+  Read(other_lines);
+  EXPECT_EQ(assembler().open_sessions(), 1);
+  EXPECT_THAT(Read({"smtpd[9]: 9fcdefc8ecdb6754 mta connected"}), IsEmpty());
+  EXPECT_EQ(assembler().open_sessions(), 0);
+}
+
 TEST_F(OpensmtpdLinesTest, AStartEndsWhatWasOpen) {
   EXPECT_THAT(Read({"smtpd[9]: 9fcdefbc9afc45da smtp connected address=192.0.2.7 host=localhost",
                     "smtpd[9]: 9fcdefc8ecdb6754 mta connecting address=smtp://192.0.2.9:25 host=x",
