@@ -424,6 +424,11 @@ LineClass ReadQueueIdLine(std::string_view text, Event& event) {
   if (Consume(text, "to=")) return ReadTo(text, event);
   if (Consume(text, "lost input channel from ")) return ReadLostInput(text, event);
   if (Consume(text, "timeout waiting for input from ")) {
+    // Of a server, about which a line of the recipient follows.
+    const size_t during = text.rfind(" during ");
+    if (during != std::string_view::npos && StartsWith(text.substr(during), " during client ")) {
+      return LineClass::kIgnored;
+    }
     event.reason = "timeout";
     return EventOf(EventType::kAbnormalEnd, event);
   }
