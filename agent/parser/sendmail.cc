@@ -329,7 +329,8 @@ LineClass ReadTo(std::string_view text, Event& event) {
   return LineClass::kEvent;
 }
 
-// "check_rcpt, arg1=<...>, relay=..., reject=550 5.7.1 ...".  The rest is about TLS.
+// "check_rcpt, arg1=<...>, relay=..., reject=550 5.7.1 ...".  The rest is about TLS, or of
+// whoever delivers (check_compat).
 LineClass ReadRuleset(std::string_view text, Event& event) {
   struct Ruleset {
     std::string_view name, place;
@@ -337,7 +338,7 @@ LineClass ReadRuleset(std::string_view text, Event& event) {
   static constexpr Ruleset kRulesets[] = {
       {"check_relay", "CONNECT"}, {"check_mail", "MAIL"}, {"check_rcpt", "RCPT"},
       {"check_data", "DATA"},     {"check_eom", "DATA"},  {"check_vrfy", "VRFY"},
-      {"check_etrn", "ETRN"},     {"check_compat", ""},
+      {"check_etrn", "ETRN"},
   };
   const std::string_view name = TakeUntil(text, ',');
   for (const Ruleset& ruleset : kRulesets) {

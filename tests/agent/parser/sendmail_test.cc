@@ -178,6 +178,9 @@ TEST(SendmailTest, OtherLinesOfSessions) {
       {"ruleset=check_relay, arg1=[192.0.2.1], arg2=192.0.2.1, relay=[192.0.2.1], reject=550 5.7.1 "
        "Access denied",
        "reject connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] age=0 place=CONNECT"},
+      {QID ": ruleset=check_compat, arg1=<a@a.test> $| <b@b.test>, relay=h.example [192.0.2.1], "
+           "reject=550 5.7.1 no",
+       "ignored"},
       {QID ": rejecting commands from [192.0.2.1] due to pre-greeting traffic after 0 seconds",
        "reject connection=sm-mta[123] one-connection=yes queue-id=" QID " place=CONNECT"},
       {"AUTH=server, relay=h.example [192.0.2.1], authid=u, mech=NTLM, mech=PLAIN, bits=0",
