@@ -126,7 +126,7 @@ LineClass ReadHandshake(std::string_view text, Event& event) {
 }
 
 // Reads "failed=-1, reason=R, SSL_error=1, errno=0, retry=-1[, relay=RELAY]".  "reason="
-// has been there since 8.14.6.
+// has been there since 8.14.6; releases long before that end behind SSL_error.
 LineClass ReadFailedHandshake(std::string_view text, Event& event) {
   event.type = EventType::kTlsFailed;
   TakeUntil(text, ',');
@@ -136,8 +136,10 @@ LineClass ReadFailedHandshake(std::string_view text, Event& event) {
   }
   int ssl_error = 0;
   int system_error = 0;
-  if (!Consume(text, ", SSL_error=") || !TakeNumber(text, ssl_error) ||
-      !Consume(text, ", errno=") || !TakeNumber(text, system_error)) {
+  if (!Consume(text, ", SSL_error=") || !TakeNumber(text, ssl_error)) {
+    return LineClass::kUnrecognized;
+  }
+  if (!text.empty() && (!Consume(text, ", errno=") || !TakeNumber(text, system_error))) {
     return LineClass::kUnrecognized;
   }
   constexpr int kSslErrorSyscall = 5;
@@ -226,10 +228,10 @@ LineClass ReadFrom(std::string_view text, Event& event) {
   event.service = ServiceOfDaemon(daemon);
   // "sendmail -bs": the client is a process of this host.
   if (daemon.empty() && event.peer.address.empty()) event.local = true;
-  // "ESMTPS", "ESMTPSA", "UTF8SMTPSA".
+  // "ESMTPS", "ESMTPSA", "UTF8SMTPSA".  Many releases say "ESMTP" of TLS, too.
   event.connection_tls = protocol.find("SMTPS") != std::string_view::npos
                              ? DeliveryTls::kEstablished
-                             : DeliveryTls::kPlaintext;
+                             : DeliveryTls::kNotShown;
   int number = 0;
   if (!SkipAddresses(fields, ", size=")) {
     // Cut short, and with it the end of quotes and brackets.
@@ -472,6 +474,9 @@ LineClass ReadAuthentication(std::string_view text, Event& event) {
 
 LineClass ParseLine(const FramedLine& line, Event& event) {
   std::string_view text = line.text;
+  const bool has_id = TakeSendmailQueueId(text, event.queue_id);
+  if (has_id) event.connection_time = TimeOf(event.queue_id);
+  // With a queue id in some releases.
   if (Consume(text, "STARTTLS=")) {
     event.service = StartsWith(text, "client") ? "smtp" : "";
     // No line comes before it.
@@ -479,23 +484,18 @@ LineClass ParseLine(const FramedLine& line, Event& event) {
     return ReadStarttls(text, event);
   }
   if (Consume(text, "AUTH=server, relay=")) return ReadAuthentication(text, event);
+  event.one_connection = true;
+  if (has_id) return ReadQueueIdLine(text, event);
   if (Consume(text, "NOQUEUE: connect from ")) {
-    event.one_connection = true;
     SetPeer(text, event);
     return EventOf(EventType::kConnect, event);
   }
-  if (Consume(text, "ruleset=check_relay")) {
-    event.one_connection = true;
+  if (StartsWith(text, "ruleset=check_relay")) {
     event.connection_age_seconds = 0;
-    return ReadRuleset(line.text.substr(sizeof("ruleset=") - 1), event);
+    text.remove_prefix(sizeof("ruleset=") - 1);
+    return ReadRuleset(text, event);
   }
-  event.one_connection = true;
-  if (TakeSendmailQueueId(text, event.queue_id)) {
-    event.connection_time = TimeOf(event.queue_id);
-  } else if (!Consume(text, "NOQUEUE: ")) {
-    return LineClass::kIgnored;
-  }
-  return ReadQueueIdLine(text, event);
+  return Consume(text, "NOQUEUE: ") ? ReadQueueIdLine(text, event) : LineClass::kIgnored;
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ bool ServesOn(const OpenSession& session, const Event& event) {
   if (begins) return !session.facts.Has(kTlsEstablished | kTransaction);
   // Of a connection without mail.
   if (event.type == EventType::kDisconnect) return !session.facts.Has(kTransaction);
-  return !(session.facts.Has(kTlsEstablished) && event.connection_tls == DeliveryTls::kPlaintext);
+  // A release that says of one message that it came over TLS says so of all.
+  return !(session.facts.Has(kFieldEstablished) && event.connection_tls == DeliveryTls::kNotShown);
 }
 
 // The process wrote another line than the one that would take back what its last one said.

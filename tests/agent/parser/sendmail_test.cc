@@ -50,6 +50,12 @@ TEST(SendmailTest, Handshakes) {
        "cipher=AES128-SHA, bits=128/128",
        "tls-established connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] trust=Trusted "
        "protocol=TLSv1.2 cipher=AES128-SHA bits=128/128 age=0"},
+      // With a queue id in some releases.
+      {QID ": STARTTLS=server, relay=h.example [192.0.2.1], version=TLSv1.3, verify=NOT, "
+           "cipher=TLS_AES_256_GCM_SHA384, bits=256/256",
+       "tls-established connection=sm-mta[123] one-connection=yes peer=h.example[192.0.2.1] "
+       "trust=Anonymous protocol=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256 age=0 "
+       "queue-id=" QID},
       {"STARTTLS=client, relay=mx.example., version=TLSv1.3, verify=TRUSTED, "
        "cipher=TLS_AES_256_GCM_SHA384, bits=256/256",
        "tls-established outbound=yes service=smtp peer=mx.example[] trust=Verified "
@@ -82,6 +88,9 @@ TEST(SendmailTest, FailedHandshakes) {
       // Before 8.14.6.
       {"STARTTLS=server, error: accept failed=-1, SSL_error=1, errno=0, retry=-1",
        "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=-1"},
+      // Long before it.
+      {"STARTTLS=client, error: connect failed=0, SSL_error=5",
+       "tls-failed outbound=yes service=smtp age=0 reason=lost connection"},
       {"STARTTLS=client, error: connect failed=-1, reason=wrong version number, SSL_error=1, "
        "errno=0, retry=-1",
        "tls-failed outbound=yes service=smtp age=0 tls-error=wrong version number"},
@@ -102,21 +111,21 @@ TEST(SendmailTest, MessagesThatComeIn) {
       {QID ": from=<a@a.test>, size=15, class=0, nrcpts=2, msgid=<x@mx1>, bodytype=8BITMIME, "
            "proto=ESMTPA, daemon=MSA, relay=user@h.example [192.0.2.1]",
        "proxy-accept connection=sm-mta[123] service=submission one-connection=yes "
-       "peer=h.example[192.0.2.1] tls=plaintext queue-id=" QID},
+       "peer=h.example[192.0.2.1] tls=not-shown queue-id=" QID},
       // Before 8.12.
       {QID ": from=a@a.test, size=15, class=0, pri=30015, nrcpts=1, msgid=<x@mx1>, proto=SMTP, "
            "relay=h.example [192.0.2.1]",
        "proxy-accept connection=sm-mta[123] one-connection=yes peer=h.example[192.0.2.1] "
-       "tls=plaintext queue-id=" QID},
+       "tls=not-shown queue-id=" QID},
       // All recipients were refused; given up before DATA, or in it.
       {QID ": from=<a@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA-v4, "
            "relay=[192.0.2.1]",
        "transaction connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1] "
-       "tls=plaintext queue-id=" QID},
+       "tls=not-shown queue-id=" QID},
       {QID ": from=<a@a.test>, size=12, class=0, nrcpts=1, proto=ESMTP, daemon=MTA-v4, "
            "relay=[192.0.2.1]",
        "transaction connection=sm-mta[123] service=smtpd one-connection=yes peer=[192.0.2.1] "
-       "tls=plaintext queue-id=" QID},
+       "tls=not-shown queue-id=" QID},
       // As some are built.
       {QID ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=ESMTPS, "
            "daemon=MTA-v4, tls_verify=NO, auth=NONE, relay=[192.0.2.1]",
@@ -125,7 +134,7 @@ TEST(SendmailTest, MessagesThatComeIn) {
       // "sendmail -bs".
       {QID ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=ESMTP, "
            "relay=u@localhost",
-       "proxy-accept connection=sm-mta[123] local=yes one-connection=yes tls=plaintext "
+       "proxy-accept connection=sm-mta[123] local=yes one-connection=yes tls=not-shown "
        "queue-id=" QID},
       // Submitted on this host.
       {QID ": from=root, size=15, class=0, nrcpts=1, msgid=<x@mx1>, relay=root@localhost",
@@ -142,7 +151,7 @@ TEST(SendmailTest, LongSendersAreCutAtTwoHundredCharacters) {
     const std::string sender = start + std::string(200 - start.size(), 'a');
     EXPECT_EQ(Parsed("sm-mta", QID ": from=" + sender + rest),
               "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes "
-              "peer=[192.0.2.1] tls=plaintext queue-id=" QID);
+              "peer=[192.0.2.1] tls=not-shown queue-id=" QID);
     EXPECT_EQ(Parsed("sm-mta", QID ": from=" + sender + "a" + rest), "unrecognized");
   }
 }
@@ -280,11 +289,11 @@ TEST(SendmailTrapTest, SenderChosenTextStandsBeforeTheFields) {
                       "nrcpts=1, msgid=<a, proto=ESMTPS, relay=z>, proto=ESMTP, daemon=MTA-v4, "
                       "relay=localhost [127.0.0.1]"),
             "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes "
-            "peer=localhost[127.0.0.1] tls=plaintext queue-id=" QID);
+            "peer=localhost[127.0.0.1] tls=not-shown queue-id=" QID);
   EXPECT_EQ(SmMta(QID ": from=<\", size=1, class=0, nrcpts=9, msgid=\"@a.test>, size=42, class=0, "
                       "nrcpts=0, proto=ESMTP, daemon=MTA-v4, relay=localhost [127.0.0.1]"),
             "transaction connection=sm-mta[123] service=smtpd one-connection=yes "
-            "peer=localhost[127.0.0.1] tls=plaintext queue-id=" QID);
+            "peer=localhost[127.0.0.1] tls=not-shown queue-id=" QID);
 }
 
 TEST(SendmailTrapTest, RelayCutAtAHundredCharactersHasNoAddress) {

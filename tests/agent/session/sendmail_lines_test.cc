@@ -76,13 +76,27 @@ TEST_F(SendmailLinesTest, SilenceEndsASessionWithMail) {
 TEST_F(SendmailLinesTest, TheNextSessionOfTheProcessIdEndsTheOneBefore) {
   Read({FROM("01156", "ESMTP", "[192.0.2.8]")});
   EXPECT_THAT(Read({NO_MAIL("01156", "[192.0.2.8]")}),
-              ElementsAre("mx1 12:10:03 sm-mta[01156]#0 lines=1 smtpd PLAINTEXT/DELIVERY_FIELD "
+              ElementsAre("mx1 12:10:03 sm-mta[01156]#0 lines=1 smtpd PLAINTEXT/NO_TLS_LINE "
                           "[192.0.2.8] UNSPECIFIED messages=1 id=6A2CA0xx01156",
                           "mx1 12:10:04 sm-mta[01156]#0 lines=1 smtpd PLAINTEXT/NO_TLS_LINE "
                           "[192.0.2.8] DISCONNECT"));
   Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]")});
   EXPECT_THAT(Read({FROM("01156", "ESMTP", "[192.0.2.9]")}), testing::SizeIs(1));
   EXPECT_THAT(Read({TLS("01156", "[192.0.2.9]")}), testing::SizeIs(1));
+}
+
+// Releases up to 8.15 at least say "ESMTP" whether there was TLS or not.
+TEST_F(SendmailLinesTest, EsmtpIsNoContradictionToAHandshake) {
+  Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTP", "[192.0.2.8]")});
+  EXPECT_THAT(Silence(), ElementsAre("mx1 12:10:03 sm-mta[01156]#0 lines=2 smtpd "
+                                     "ESTABLISHED/HANDSHAKE_LINE " TLS13
+                                     " bits=256/256 trust=ANONYMOUS [192.0.2.8] end=12:10:04 "
+                                     "UNSPECIFIED messages=1 id=6A2CA0xx01156"));
+}
+
+TEST_F(SendmailLinesTest, EsmtpBehindEsmtpsIsAnotherConnection) {
+  Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]")});
+  EXPECT_THAT(Read({FROM("01156", "ESMTP", "[192.0.2.8]")}), testing::SizeIs(1));
 }
 
 TEST_F(SendmailLinesTest, FailedHandshakes) {
@@ -106,7 +120,7 @@ TEST_F(SendmailLinesTest, LostInTheTransaction) {
           {"sm-mta[01377]: 6A2CA0xx01377: lost input channel from [192.0.2.8] to MTA-v4 after mail",
            "sm-mta[01377]: 6A2CA0xx01377: from=<a@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, "
            "daemon=MTA-v4, relay=[192.0.2.8]"}),
-      ElementsAre("mx1 12:10:03 sm-mta[01377]#0 lines=2 smtpd PLAINTEXT/DELIVERY_FIELD [192.0.2.8] "
+      ElementsAre("mx1 12:10:03 sm-mta[01377]#0 lines=2 smtpd PLAINTEXT/NO_TLS_LINE [192.0.2.8] "
                   "end=12:10:04 LOST_CONNECTION after=MAIL"));
 }
 
@@ -115,7 +129,7 @@ TEST_F(SendmailLinesTest, RefusedRecipients) {
         "sm-mta[01467]: 6A2CA0xx01467: from=<a@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, "
         "daemon=MTA-v4, relay=[192.0.2.8]"});
   EXPECT_THAT(Silence(),
-              ElementsAre("mx1 12:10:03 sm-mta[01467]#0 lines=2 smtpd PLAINTEXT/DELIVERY_FIELD "
+              ElementsAre("mx1 12:10:03 sm-mta[01467]#0 lines=2 smtpd PLAINTEXT/NO_TLS_LINE "
                           "[192.0.2.8] end=12:10:04 UNSPECIFIED rejects=1"));
 }
 
