@@ -139,8 +139,8 @@ enum class EventType {
   kQueueIdActive,
   // Another process (cleanup) says that the transaction was given up: `queue_id`.
   kQueueIdCanceled,
-  // A message transaction ended without a message: no recipient was accepted, or the
-  // client gave it up.
+  // A message transaction ended without a message: no recipient was accepted, the client
+  // gave it up, or the message was refused of whose `queue_id` kMessageAccepted told.
   kTransaction,
   // A message was accepted, by a before-queue filter say, or with a queue id that
   // needs no confirmation.

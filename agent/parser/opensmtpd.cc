@@ -433,7 +433,14 @@ LineClass ReadOldOutbound(std::string_view text, Event& event) {
   }
   if (Consume(text, "Closing session ")) {
     event.type = EventType::kDisconnect;
-    return EventIf(TakeSessionId(text, event));
+    if (!TakeSessionId(text, event)) return LineClass::kUnrecognized;
+    // "N messages sent.", of which 5.4 has no other line that names the session.
+    int messages = 0;
+    if (Consume(text, ": ") && TakeNumber(text, messages)) {
+      event.has_counters = true;
+      event.counters.push_back({.command = "data", .accepted = messages, .total = messages});
+    }
+    return LineClass::kEvent;
   }
   return LineClass::kIgnored;
 }

@@ -125,7 +125,7 @@ bool OpenSession::AwaitsQueueIds() const {
 }
 
 const Session& OpenSession::Finish(const PeerClassifier& peers) {
-  if (!outbound()) fields.messages = Messages(*this);
+  fields.messages = outbound() ? std::max(fields.messages, messages_by_counter) : Messages(*this);
   Session::Rank& rank = fields.rank;
   rank.parser_version = kParserVersion;
   if (uncertain()) {

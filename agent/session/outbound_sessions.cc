@@ -14,12 +14,17 @@ using enum SessionFacts::Fact;
 bool DeliveryContinues(const OpenSession& session, const Event& event) {
   const int uses = event.delivery.connection_uses;
   // After a failed handshake there is no connection, but a second one to the same server,
-  // without TLS.
-  const bool over_another = session.facts.Has(kTlsFailed) && event.delivery.sent;
-  if (uses == 0) return (session.IsServer(event.peer) || session.HasNoPeer()) && !over_another;
+  // without TLS.  The server's answer is one to it; of another MTA's than Postfix nobody
+  // knows whose words they are.
+  const bool failed = session.facts.Has(kTlsFailed);
+  if (uses == 0) {
+    return (session.IsServer(event.peer) || session.HasNoPeer()) &&
+           !(failed && event.delivery.sent);
+  }
   if (!session.IsPeer(event.peer)) return false;
   if (session.connection_uses == uses) return IsSameDelivery(event, session);
   // The first over this connection.
+  const bool over_another = failed && event.delivery.trouble != DeliveryTrouble::kHandshakeFailed;
   return session.connection_uses == 0 && uses == 1 && !over_another &&
          (session.delivery_queue_id.empty() || session.delivery_queue_id == event.queue_id);
 }

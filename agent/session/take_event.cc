@@ -194,6 +194,13 @@ void TakeMessage(const Event& event, OpenSession& open) {
   ++open.accepted_messages;
 }
 
+// The message of which the last line told was refused after all, a line for each recipient.
+void TakeRefusal(const Event& event, OpenSession& open) {
+  if (event.queue_id.empty() || open.delivery_queue_id != event.queue_id) return;
+  open.delivery_queue_id.clear();
+  --open.accepted_messages;
+}
+
 // What lines of any type may say beside what makes their type.
 void TakeCommon(const Event& event, OpenSession& open) {
   Session& session = open.fields;
@@ -275,6 +282,7 @@ void TakeEvent(absl::Time time, const Event& event, OpenSession& open) {
       break;
     case EventType::kTransaction:
       open.facts.Add(kActivity | kTransaction);
+      TakeRefusal(event, open);
       break;
     case EventType::kMessageAccepted:
       open.facts.Add(event.one_connection ? kActivity | kTransaction : kActivity);

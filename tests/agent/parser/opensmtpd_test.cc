@@ -247,7 +247,7 @@ TEST(OpensmtpdTest, Release54) {
        "tls-established outbound=yes connection=" ID
        " protocol=TLSv1/SSLv3 cipher=AES128-SHA bits=128/128"},
       {"smtp-out: Closing session " ID ": 1 message sent.",
-       "disconnect outbound=yes connection=" ID},
+       "disconnect outbound=yes connection=" ID " data=1/1"},
   });
 }
 

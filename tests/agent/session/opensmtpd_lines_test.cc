@@ -47,6 +47,16 @@ TEST_F(OpensmtpdLinesTest, SessionsOfOneProcess) {
           " bits=256/256 [192.0.2.8] end=12:00:08 DISCONNECT messages=2 id=009b4fb2 id=019b4fb2"));
 }
 
+// Release 5.4.
+TEST_F(OpensmtpdLinesTest, TheLastLineTellsHowManyMessagesWereSent) {
+  EXPECT_THAT(Read({"smtpd[9]: smtp-out: Connecting to smtp://192.0.2.7:25 (mx.example) on session "
+                    "9fcdefbc9afc45da...",
+                    "smtpd[9]: smtp-out: Connected on session 9fcdefbc9afc45da",
+                    "smtpd[9]: smtp-out: Closing session 9fcdefbc9afc45da: 2 messages sent."}),
+              ElementsAre(testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE [192.0.2.7]:25 end=12:00:03 "
+                                             "DISCONNECT messages=2")));
+}
+
 TEST_F(OpensmtpdLinesTest, LocalSubmissionIsLoopback) {
   EXPECT_THAT(
       Read({"smtpd[9]: 9fcdefc47dae6a71 smtp connected address=local host=mx1",

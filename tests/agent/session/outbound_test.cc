@@ -196,6 +196,19 @@ TEST_F(OutboundTest, FailedHandshakeSaysWhyAndPlaintextRetryIsAnotherSession) {
                           "mx.a.test[192.0.2.1]:25 UNSPECIFIED messages=1 id=4A1B2"));
 }
 
+// Also where the line between them is lost.
+TEST_F(OutboundTest, AnswerAfterAFailedHandshakeIsOfThePlaintextRetry) {
+  for (const char* status :
+       {"bounced (host mx.a.test[192.0.2.1] said: 550 no (in reply to RCPT TO command))",
+        "deferred (lost connection with mx.a.test[192.0.2.1] while sending MAIL FROM)"}) {
+    Lines({"smtp[9]: SSL_connect error to mx.a.test[192.0.2.1]:25: -1",
+           "smtp[9]: " + To("4A1B2", kMx, "", status)});
+    EXPECT_THAT(Texts(), ElementsAre(testing::HasSubstr(" FAILED/HANDSHAKE_LINE "),
+                                     testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE ")))
+        << status;
+  }
+}
+
 TEST_F(OutboundTest, FailedHandshakeThatDefersTheMessageIsOneSession) {
   Lines({"smtp[9]: SSL_connect error to mx.a.test[192.0.2.1]:25: lost connection",
          "smtp[9]: TLSRPT: status=failure, domain=a.test, receiving_mx=mx.a.test[192.0.2.1], "

@@ -133,6 +133,23 @@ TEST_F(SendmailLinesTest, RefusedRecipients) {
                           "[192.0.2.8] end=12:10:04 UNSPECIFIED rejects=1"));
 }
 
+// A filter, say, looked at it: the line of a message comes before, those of all recipients after.
+TEST_F(SendmailLinesTest, AMessageThatIsRefusedAtItsEndIsNone) {
+  const auto refused = [](const std::string& id) {
+    return "sm-mta[01467]: " + id + ": to=<b@b.test>, delay=00:00:00, pri=30375, stat=no";
+  };
+  Read({FROM("01467", "ESMTP", "[192.0.2.8]"),
+        "sm-mta[01467]: 6A2CA0xx01467: Milter: data, reject=550 5.7.1 no", refused("6A2CA0xx01467"),
+        refused("6A2CA0xx01467"), refused("6A2CA0xx01467"),
+        "sm-mta[01467]: 6A2CA1xx01467: from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<y@mx1>, "
+        "proto=ESMTP, daemon=MTA-v4, relay=[192.0.2.8]",
+        // Of another message.
+        refused("6A2CA0xx01467"), refused("6A2CA9xx01467"),
+        // Of another process.
+        "sm-mta[01468]: 6A2CA1xx01467: to=<b@b.test>, delay=00:00:00, pri=30375, stat=no"});
+  EXPECT_THAT(Silence(), ElementsAre(testing::HasSubstr(" UNSPECIFIED messages=1 rejects=1 ")));
+}
+
 TEST_F(SendmailLinesTest, Outbound) {
   Read({"sm-mta[01500]: STARTTLS=client, relay=mx.example., " TLS13_LINE,
         "sm-mta[01500]: 6A2CA0xx01156: to=<b@b.test>,<c@b.test>, delay=00:00:00, xdelay=00:00:00, "
