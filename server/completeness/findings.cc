@@ -26,8 +26,8 @@ constexpr int kLevelUnknown = -1;
 
 v1::HostFinding TlsNotLogged(const std::string& host, int level) {
   std::string advice =
-      "Sessions ended, but no line shows TLS or its absence: set smtpd_tls_loglevel = 1 in "
-      "Postfix's main.cf.";
+      "Sessions ended, but no line shows TLS or its absence.  Postfix needs smtpd_tls_loglevel = 1 "
+      "in main.cf, Exim tls_cipher in log_selector, Sendmail LogLevel 9: each logs TLS then.";
   if (level == 0) {
     advice = absl::StrCat("smtpd_tls_loglevel is 0 on ", host,
                           ": TLS unknown, every session looks like plaintext; set it to 1.");
