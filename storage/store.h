@@ -183,6 +183,8 @@ struct HostCoverage {
   bool any_session = false;
   // Sessions ended in the window, and no line of it tells TLS from plaintext.
   bool tls_not_logged = false;
+  // The same of sessions that Postfix opened to EXTERNAL servers.
+  bool outbound_tls_not_logged = false;
   std::vector<v1::TlsLoggingGap> tls_logging_gaps;
   std::optional<v1::MtaConfig> mta_config;
   std::vector<v1::HostClockSkew> clock_skews;

@@ -54,7 +54,7 @@ enum class DeliveryTls {
   kFailed,
   // The line shows that nobody knows.
   kUnknown,
-  // The field of a TLS connection is missing.
+  // What the log would show of a TLS connection is missing.
   kNotShown,
 };
 

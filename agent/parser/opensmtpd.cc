@@ -252,6 +252,8 @@ LineClass ReadDelivery(std::string_view text, Event& event) {
   event.type = EventType::kDelivery;
   event.delivery = {};
   event.delivery.trouble = DeliveryTrouble::kOther;
+  // "mta tls" lines are logged with these.
+  event.delivery.tls = DeliveryTls::kNotShown;
   if (!Consume(text, "evpid=") || !TakeHex(text, 8, event.queue_id)) {
     return LineClass::kUnrecognized;
   }

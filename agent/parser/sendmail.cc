@@ -313,6 +313,8 @@ LineClass ReadTo(std::string_view text, Event& event) {
   event.type = EventType::kDelivery;
   event.delivery = {};
   event.delivery.connection_uses = 0;
+  // STARTTLS=client lines are logged with these.
+  event.delivery.tls = DeliveryTls::kNotShown;
   std::string_view dsn;
   if (Consume(text, ", dsn=")) dsn = TakeUntil(text, ',');
   const bool has_reply = StartsWith(text, ", reply=");

@@ -200,6 +200,11 @@ void LineReader::OnCutSession() {
   counts.set_cut_sessions(counts.cut_sessions() + 1);
 }
 
+void LineReader::OnTlsNotLogged() {
+  v1::LineCounts& counts = lines_.counts();
+  counts.set_outbound_unlogged_sessions(counts.outbound_unlogged_sessions() + 1);
+}
+
 void LineReader::OnEvictedSession() {
   v1::LineCounts& counts = lines_.counts();
   counts.set_evicted_sessions(counts.evicted_sessions() + 1);
@@ -222,9 +227,15 @@ bool LineReader::OwnHost(std::string_view header_host) {
 
 void LineReader::CountEvent(const FramedLine& line, const Event& event, v1::LineCounts& counts) {
   counts.set_parsed(counts.parsed() + 1);
-  // Of these the server learns whether TLS of what comes in is logged.  A helper's lines
-  // (tlsproxy's) say nothing of what smtpd logs.
-  if (event.outbound || event.only_continues) return;
+  // Of these the server learns whether TLS is logged.  A helper's lines (tlsproxy's) say
+  // nothing of what smtpd and smtp log.
+  if (event.only_continues) return;
+  if (event.outbound) {
+    if (event.type == EventType::kTlsEstablished) {
+      counts.set_outbound_tls_lines(counts.outbound_tls_lines() + 1);
+    }
+    return;
+  }
   // Exim shows TLS, and its absence, by default.
   if (event.connection_tls != DeliveryTls::kNotLogged) counts.set_tls_lines(counts.tls_lines() + 1);
   switch (event.type) {

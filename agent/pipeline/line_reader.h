@@ -61,6 +61,7 @@ class LineReader : public LogReader, private AssemblerObserver {
  private:
   void OnSession(const Session& session) override;
   void OnCutSession() override;
+  void OnTlsNotLogged() override;
   void OnEvictedSession() override;
   void OnForgottenOrdinal() override;
 

@@ -29,6 +29,7 @@ using Deadline = std::chrono::steady_clock::time_point;
 // Bounds of MtaConfig.
 constexpr size_t kVersionBytesMax = 64;
 constexpr size_t kPathBytesMax = 1024;
+constexpr size_t kLevelBytesMax = 32;
 
 // How often a child that has closed its output is looked for.
 constexpr std::chrono::milliseconds kExitPoll{10};
@@ -82,7 +83,9 @@ class Child {
 };
 
 absl::StatusOr<pid_t> Spawn(const std::string& program, int output) {
-  std::vector<std::string> words = {program, "smtpd_tls_loglevel", "mail_version", "maillog_file"};
+  std::vector<std::string> words = {
+      program,        "smtpd_tls_loglevel", "mail_version",
+      "maillog_file", "smtp_tls_loglevel",  "smtp_tls_security_level"};
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
@@ -183,9 +186,13 @@ v1::MtaConfig ParsePostconf(std::string_view output) {
     const absl::string_view name = absl::StripAsciiWhitespace(parts.first);
     const absl::string_view value = absl::StripAsciiWhitespace(parts.second);
     if (!IsPrintable(std::string_view(value.data(), value.size()))) continue;
+    int32_t level = 0;
     if (name == "smtpd_tls_loglevel") {
-      int32_t level = 0;
       if (absl::SimpleAtoi(value, &level)) config.set_smtpd_tls_loglevel(level);
+    } else if (name == "smtp_tls_loglevel") {
+      if (absl::SimpleAtoi(value, &level)) config.set_smtp_tls_loglevel(level);
+    } else if (name == "smtp_tls_security_level" && value.size() <= kLevelBytesMax) {
+      config.set_smtp_tls_security_level(std::string(value));
     } else if (name == "mail_version" && value.size() <= kVersionBytesMax) {
       config.set_mail_version(std::string(value));
     } else if (name == "maillog_file" && value.size() <= kPathBytesMax) {

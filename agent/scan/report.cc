@@ -199,7 +199,10 @@ void TableDirection(std::string_view title, const DirectionReport& report, std::
   TableRow("plaintext", report.plaintext_sessions, "", out);
   TableRow("failed handshakes", report.failed_handshakes, "", out);
   if (report.unknown_sessions > 0) {
-    TableRow("unknown", report.unknown_sessions, "the log does not tell; in no share", out);
+    TableRow("unknown", report.unknown_sessions,
+             absl::StrCat("the log does not tell; in no share",
+                          report.tls_not_logged ? ": set smtp_tls_loglevel = 1" : ""),
+             out);
   }
   if (report.open_sessions > 0) {
     TableRow("still open", report.open_sessions, "at the end of the log; not in sessions", out);

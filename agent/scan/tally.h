@@ -41,6 +41,8 @@ struct DirectionReport {
   // TLS sessions of which the log does not tell this.
   int64_t protocol_not_logged = 0;
   int64_t cipher_not_logged = 0;
+  // Whether sessions are unknown because Postfix logs no TLS of what it sends.
+  bool tls_not_logged = false;
   std::vector<ReportRow> by_service;
   std::vector<ReportRow> by_protocol;
   std::vector<ReportRow> by_cipher;
@@ -83,6 +85,7 @@ class DirectionTally {
   void AddOpen() { ++totals_.open_sessions; }
   // A session of any class, for `by_peer_class`.
   void AddPeerClass(v1::PeerClass peer_class) { ++peer_classes_[peer_class]; }
+  void MarkTlsNotLogged() { totals_.tls_not_logged = true; }
   DirectionReport Report() const;
 
  private:

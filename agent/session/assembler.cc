@@ -60,6 +60,7 @@ Assembler::~Assembler() = default;
 void Assembler::Restore(const agent::v1::AssemblerState& state) {
   for (const agent::v1::OpenSession& saved : state.open_sessions()) RestoreSession(*table_, saved);
   table_->processes.Restore(state.ordinals());
+  table_->tls_logging.Restore(state.tls_logging());
   LogClock::State clock;
   if (state.has_log_time()) clock.now = GetTimestamp(state.log_time());
   if (state.has_jump_time()) clock.jump = GetTimestamp(state.jump_time());
@@ -81,6 +82,7 @@ void Assembler::Save(agent::v1::AssemblerState& state) const {
     }
   }
   table.processes.Save(*state.mutable_ordinals());
+  table.tls_logging.Save(*state.mutable_tls_logging());
   state.clear_reading_start();
   if (table.reading_start.has_value()) {
     SetTimestamp(*table.reading_start, *state.mutable_reading_start());

@@ -74,6 +74,12 @@ struct AssemblerOptions {
   // and stamp, so that keys stay apart when the clock steps back.
   absl::Duration ordinal_memory = absl::Hours(2);
   int ordinals_max = 65'536;
+
+  // That a client which sends logs TLS (agent/session/tls_logging.h) is remembered for so
+  // much log time after it did, so that hosts that send little may do so once a week; and
+  // of so many clients.
+  absl::Duration tls_logging_memory = absl::Hours(24 * 7);
+  int tls_clients_max = 1'024;
 };
 
 // What cannot be returned.  Called on the caller's thread.
@@ -86,6 +92,9 @@ class AssemblerObserver {
   virtual void OnCutSession() {}
   // A session was given up before its end (its record came by OnSession).
   virtual void OnEvictedSession() {}
+  // Of the session that is handed on next, which this host opened to an EXTERNAL peer,
+  // no line tells TLS from plaintext, because its client logs none of TLS.
+  virtual void OnTlsNotLogged() {}
   // An ordinal was forgotten before its time.
   virtual void OnForgottenOrdinal() {}
 };

@@ -48,6 +48,10 @@ bool OpenSession::IsServer(const NamedAddress& peer) const {
   return absl::EqualsIgnoreCase(own.name, std::string(peer.name)) && !own.name.empty();
 }
 
+bool OpenSession::tls_not_logged() const {
+  return outbound() && DependsOnTlsLogging(facts) && !facts.Has(kTlsWouldShow);
+}
+
 void OpenSession::Begin(std::string_view host, std::string_view tag, absl::Time stamp,
                         uint32_t ordinal, bool uncertain) {
   Session::Key& key = fields.key;
@@ -118,6 +122,8 @@ void OpenSession::End(v1::EndReason reason, const Service* service) {
   if (fields.rank.lines_used > 1 && stamp() - last_time <= kClockStepMax) {
     fields.end_time = last_time;
   }
+  // A reading that saw no TLS of the client knows less, and says UNKNOWN.
+  if (outbound() && DependsOnTlsLogging(facts) && !tls_not_logged()) ++fields.rank.lines_used;
 }
 
 bool OpenSession::AwaitsQueueIds() const {

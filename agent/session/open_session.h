@@ -86,6 +86,8 @@ struct OpenSession {
         SessionFacts::kMayBeHandedOn | SessionFacts::kRests | SessionFacts::kOutcome;
     return !ended && (!facts.Has(kMaybeNot) || !(may_be_handed_on() || resting()));
   }
+  // After End: nothing tells TLS from plaintext, because its client logs no TLS.
+  bool tls_not_logged() const;
   // Another delivery may go over the connection.
   bool reusable() const { return connection_uses > 0 && !closed(); }
 

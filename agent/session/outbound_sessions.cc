@@ -1,7 +1,9 @@
 #include "agent/session/outbound_sessions.h"
 
 #include <optional>
+#include <string>
 
+#include "absl/strings/match.h"
 #include "agent/session/reusable_connections.h"
 #include "agent/session/session_life.h"
 #include "agent/session/take_delivery.h"
@@ -45,6 +47,14 @@ bool Continues(const OpenSession& session, const Event& event) {
     default:
       return false;
   }
+}
+
+// Whether the line is of the connection without TLS that Postfix makes to the same server at once
+// when the handshake with it failed.
+bool IsRetriedBy(const Event& event, const OpenSession& failed) {
+  return failed.facts.Has(kTlsFailed) && event.type == EventType::kDelivery &&
+         failed.IsPeer(event.peer) && failed.delivery_queue_id == event.queue_id &&
+         absl::EqualsIgnoreCase(failed.fields.peer.name, std::string(event.peer.name));
 }
 
 // Whether the line can be of a connection that was used before and is not known.
@@ -111,8 +121,11 @@ void Take(SessionTable& table, SessionHandle session, absl::Time time, const Eve
 }  // namespace
 
 void AddOutboundLine(SessionTable& table, const FramedLine& line, const Event& event) {
-  // The delivery that follows tells which connection it is.
-  if (event.type == EventType::kTlsEstablished && event.tls.reused) return;
+  if (event.type == EventType::kTlsEstablished && !event.only_continues) {
+    table.tls_logging.Add(KeyHost(table, line.host), line.tag, line.time);
+    // The delivery that follows tells which connection it is.
+    if (event.tls.reused) return;
+  }
   Process* idle = nullptr;
   const std::optional<SessionHandle> own = FindByProcess(table, line, idle);
   if (own.has_value() && Continues(**own, event)) {
@@ -127,8 +140,11 @@ void AddOutboundLine(SessionTable& table, const FramedLine& line, const Event& e
   }
   if (!StartsSession(event.type) || event.only_continues) return;
   const Start start = StartOf(table, own, line.time, event);
+  const bool retry = own.has_value() && start != Start::kCut && IsRetriedBy(event, **own);
   if (own.has_value()) Leave(table, *own);
-  Take(table, Begin(table, line, event, start, idle), line.time, event);
+  const SessionHandle begun = Begin(table, line, event, start, idle);
+  if (retry) begun->facts.Add(kTlsWouldShow);
+  Take(table, begun, line.time, event);
 }
 
 }  // namespace mxtally

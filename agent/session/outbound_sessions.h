@@ -14,6 +14,9 @@
 // cut one: the delays say how old a connection can be.  A session without an outcome
 // ends like any other; one that has an outcome rests, because nothing says that
 // the next delivery will be over another connection.
+//
+// That a session had no TLS is known only where its client logs TLS (tls_logging.h), or Postfix
+// tries a server again, at once and without TLS, because a handshake failed.
 
 #ifndef MXTALLY_AGENT_SESSION_OUTBOUND_SESSIONS_H_
 #define MXTALLY_AGENT_SESSION_OUTBOUND_SESSIONS_H_

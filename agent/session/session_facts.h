@@ -41,6 +41,7 @@ class SessionFacts {
     kConnecting = 1 << 26,        // No connection came about so far.
     kLocal = 1 << 27,             // The peer is a process of this host.
     kNobody = 1 << 28,            // The first line knows no address: the peer was gone by then.
+    kTlsWouldShow = 1 << 29,      // Lines of other sessions tell that TLS would have a line.
   };
 
   SessionFacts() = default;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/session/tls_decision.h"
 
 namespace mxtally {
 namespace {
@@ -30,7 +31,11 @@ void Recycle(SessionTable& table, SessionList& list, SessionHandle session) {
 // Makes the record of a session that waits for nothing any more.
 void Emit(SessionTable& table, SessionList& list, SessionHandle ended) {
   ForgetQueueIds(table, *ended);
-  table.observer.OnSession(ended->Finish(table.peers));
+  const Session& session = ended->Finish(table.peers);
+  if (ended->tls_not_logged() && session.peer_class == v1::PEER_CLASS_EXTERNAL) {
+    table.observer.OnTlsNotLogged();
+  }
+  table.observer.OnSession(session);
   Recycle(table, list, ended);
 }
 
@@ -219,6 +224,11 @@ void End(SessionTable& table, SessionHandle session, v1::EndReason reason) {
   }
   RemoveReusable(table, session);
   SessionList& list = ListOf(table, session);
+  if (session->outbound() && DependsOnTlsLogging(session->facts) &&
+      table.tls_logging.Shows(session->host(), session->tag(),
+                              session->last_time - table.options.tls_logging_memory)) {
+    session->facts.Add(SessionFacts::kTlsWouldShow);
+  }
   session->End(reason, session->process != nullptr ? &session->process->service : nullptr);
   Release(table, session);
   if (session->AwaitsQueueIds()) {

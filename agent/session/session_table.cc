@@ -19,7 +19,8 @@ SessionTable::SessionTable(AssemblerOptions given, AssemblerObserver& observer)
       peers(options.peers != nullptr ? *options.peers : NothingExcluded()),
       observer(observer),
       clock(kClockStep, options.idle_max),
-      processes(options.ordinal_memory, options.ordinals_max) {
+      processes(options.ordinal_memory, options.ordinals_max),
+      tls_logging(options.tls_clients_max) {
   AppendKeyHost(options.host, own_host);
 }
 

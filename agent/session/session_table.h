@@ -16,6 +16,7 @@
 #include "agent/session/name_hash.h"
 #include "agent/session/peer_class.h"
 #include "agent/session/process_table.h"
+#include "agent/session/tls_logging.h"
 
 namespace mxtally {
 
@@ -53,6 +54,7 @@ struct SessionTable {
   absl::flat_hash_map<uint64_t, SessionHandle> by_server;
   LogClock clock;
   ProcessTable processes;
+  TlsLoggingTable tls_logging;
   // Stamp of the first line since the newest gap.
   std::optional<absl::Time> reading_start;
 

@@ -37,8 +37,10 @@ void TakeTrouble(const Event& event, OpenSession& open) {
     case DeliveryTrouble::kCertificateRefused:
       open.facts.Add(kTlsEstablished);
       break;
-    case DeliveryTrouble::kRefusedToTalk:
     case DeliveryTrouble::kTlsNotOffered:
+      open.facts.Add(kFieldPlaintext);
+      break;
+    case DeliveryTrouble::kRefusedToTalk:
       break;
   }
   // Lines of further recipients follow those of a recipient.

@@ -108,8 +108,14 @@ TlsDecision DecideTlsInbound(SessionFacts facts, const Session& session, bool wr
   return kUnknown;
 }
 
+bool DependsOnTlsLogging(SessionFacts facts) {
+  return facts.Has(kOutcome) &&
+         !facts.Has(kTlsEstablished | kTlsFailed | kTlsRefused | kFieldEstablished | kFieldFailed |
+                    kFieldPlaintext | kFieldUnknown | kFieldNotShown | kDisconnected);
+}
+
 // A line of a handshake says more than a delivery's field, which says more than
-// that there is no such line.
+// that there is no such line.  That says nothing where the log may have none.
 TlsDecision DecideTlsOutbound(SessionFacts facts, v1::TlsFailure failure) {
   if (facts.Has(kTlsEstablished)) return Established(v1::TLS_EVIDENCE_HANDSHAKE_LINE);
   if (facts.Has(kTlsFailed)) return Failed(v1::TLS_EVIDENCE_HANDSHAKE_LINE, failure);
@@ -117,8 +123,9 @@ TlsDecision DecideTlsOutbound(SessionFacts facts, v1::TlsFailure failure) {
     return Failed(v1::TLS_EVIDENCE_HANDSHAKE_LINE, v1::TLS_FAILURE_REFUSED);
   }
   if (const auto by_field = DecideByField(facts, failure)) return *by_field;
-  if (facts.Has(kFieldNotShown) ||
-      (facts.Has(kOutcome | kDisconnected) && !facts.Has(kFieldUnknown))) {
+  const bool depends = DependsOnTlsLogging(facts);
+  if (facts.Has(kFieldNotShown) || (facts.Has(kDisconnected) && !facts.Has(kFieldUnknown)) ||
+      (depends && facts.Has(kTlsWouldShow))) {
     return Plaintext(v1::TLS_EVIDENCE_NO_TLS_LINE);
   }
   return kUnknown;

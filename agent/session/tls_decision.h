@@ -23,6 +23,10 @@ struct TlsDecision {
 TlsDecision DecideTlsInbound(SessionFacts facts, const Session& session, bool wrapper_mode,
                              bool by_tlsproxy);
 
+// Of a session that this host opened: whether it depends on kTlsWouldShow.  Else its own lines
+// tell, or say that nobody knows.
+bool DependsOnTlsLogging(SessionFacts facts);
+
 // Of a session that this host opened.  `failure`: why a handshake failed.
 TlsDecision DecideTlsOutbound(SessionFacts facts, v1::TlsFailure failure);
 

@@ -54,6 +54,28 @@ v1::HostFinding CiphersNotLogged(const std::string& host, int level,
   return Finding(host, kCiphersNotLogged, std::move(advice));
 }
 
+v1::HostFinding OutboundTlsNotLogged(const HostCoverage& host) {
+  std::string advice = absl::StrCat("Of what Postfix on ", host.host,
+                                    " sends no line shows TLS or its absence, so that it is "
+                                    "UNKNOWN: ");
+  const v1::MtaConfig config = host.mta_config.value_or(v1::MtaConfig());
+  const bool uses_tls =
+      !config.has_smtp_tls_security_level() ||
+      (!config.smtp_tls_security_level().empty() && config.smtp_tls_security_level() != "none");
+  if (!uses_tls) {
+    absl::StrAppend(&advice,
+                    "smtp_tls_security_level is empty or none there, so it uses no TLS now; set it "
+                    "to may, and smtp_tls_loglevel to 1.");
+  } else if (config.has_smtp_tls_loglevel() && config.smtp_tls_loglevel() > 0) {
+    absl::StrAppend(&advice, "smtp_tls_loglevel is ", config.smtp_tls_loglevel(),
+                    " there now: it was set later, or no server offered TLS.");
+  } else {
+    absl::StrAppend(&advice, config.has_smtp_tls_loglevel() ? "smtp_tls_loglevel is 0 there; " : "",
+                    "set smtp_tls_loglevel = 1 in main.cf (lmtp_tls_loglevel for lmtp).");
+  }
+  return Finding(host.host, "OUTBOUND_TLS_NOT_LOGGED", std::move(advice));
+}
+
 }  // namespace
 
 v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen, bool collected) {
@@ -143,6 +165,7 @@ std::vector<v1::HostFinding> LogFindings(const HostCoverage& host) {
                         ? host.mta_config->smtpd_tls_loglevel()
                         : kLevelUnknown;
   if (host.tls_not_logged) findings.push_back(TlsNotLogged(host.host, level));
+  if (host.outbound_tls_not_logged) findings.push_back(OutboundTlsNotLogged(host));
   const auto no_ciphers =
       std::find_if(host.tls_logging_gaps.rbegin(), host.tls_logging_gaps.rend(),
                    [](const v1::TlsLoggingGap& gap) { return gap.shows() == "NO_CIPHERS"; });

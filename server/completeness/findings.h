@@ -42,7 +42,7 @@ v1::HostFinding OtherSourceFinding(const std::string& host, const std::string& w
 
 // What the lines of the host's logs show: TLS_NOT_LOGGED when sessions ended
 // with neither TLS lines nor counters, CIPHERS_NOT_LOGGED when sessions used TLS
-// of which no line tells more, FOREIGN_HOST, SUPPRESSED_LINES.
+// of which no line tells more, OUTBOUND_TLS_NOT_LOGGED, FOREIGN_HOST, SUPPRESSED_LINES.
 std::vector<v1::HostFinding> LogFindings(const HostCoverage& host);
 
 }  // namespace mxtally

@@ -213,6 +213,8 @@ void CheckCounts(const v1::HourCounts& counts, Checker& check) {
   check.NotNegative("counts.lines.sessions", lines.sessions());
   check.NotNegative("counts.lines.suppressed", lines.suppressed());
   check.NotNegative("counts.lines.tls_unlogged_sessions", lines.tls_unlogged_sessions());
+  check.NotNegative("counts.lines.outbound_tls_lines", lines.outbound_tls_lines());
+  check.NotNegative("counts.lines.outbound_unlogged_sessions", lines.outbound_unlogged_sessions());
 }
 
 void CheckHostPart(const v1::HostPart& part, absl::string_view host, Checker& check) {
@@ -308,6 +310,8 @@ absl::Status CheckStatus(const v1::AgentStatus& status) {
   check.Time("status.wall_time", status.wall_time());
   check.Text("status.mta_config.mail_version", status.mta_config().mail_version(), 64);
   check.Text("status.mta_config.maillog_file", status.mta_config().maillog_file(), 1024);
+  check.Text("status.mta_config.smtp_tls_security_level",
+             status.mta_config().smtp_tls_security_level(), 32);
   check.AtMost("status.logs", status.logs_size(), 256);
   for (const v1::LogStatus& log : status.logs()) {
     if (check.failed()) break;

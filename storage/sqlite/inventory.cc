@@ -71,7 +71,14 @@ void Join(Times interval, std::vector<Times>& sorted) {
 
 // As TlsLoggingGap has it.
 const char* ShowsName(int64_t shows) {
-  return shows == static_cast<int64_t>(TlsShown::kNothing) ? "NOTHING" : "NO_CIPHERS";
+  switch (static_cast<TlsShown>(shows)) {
+    case TlsShown::kNothing:
+      return "NOTHING";
+    case TlsShown::kNoOutbound:
+      return "NO_OUTBOUND";
+    default:
+      return "NO_CIPHERS";
+  }
 }
 
 std::optional<v1::MtaConfig> ParseMtaConfig(std::string_view bytes) {
@@ -133,8 +140,8 @@ class CoverageReader {
   void ReadHostCounts(HostRange range, Range periods, const char* table, const char* period);
   void ReadLogCounts(HostRange range, Range periods, const char* table, const char* period);
   void ReadCountsByWeek(HostRange range, Range weeks);
-  // Whether the lines of the host's window tell TLS from plaintext anywhere.
-  bool TlsShows(int64_t host_id);
+  // Whether the host has counts in the window of which `condition` is true.
+  bool TlsShows(int64_t host_id, const char* condition);
 
   // nullptr: a host that came after the list of hosts was read.
   HostCoverage* Find(int64_t host_id) {
@@ -308,6 +315,7 @@ void CoverageReader::ReadTlsLogging(HostRange range) {
                    "host_id BETWEEN ?1 AND ?2 AND start_hour < ?4 AND end_hour > ?3 "
                    "ORDER BY host_id, start_hour");
   int64_t judged = -1;
+  int64_t outbound_judged = -1;
   for (select.Query(range.first, range.last, hours_.start, hours_.end); select.Step();) {
     const int64_t host_id = select.Int(0);
     const HostCoverage::Log* log = FindLog(host_id, select.Int(1));
@@ -321,18 +329,23 @@ void CoverageReader::ReadTlsLogging(HostRange range) {
     gap.set_shows(ShowsName(select.Int(2)));
     if (select.Int(2) == static_cast<int64_t>(TlsShown::kNothing) && judged != host_id) {
       judged = host_id;
-      host.tls_not_logged = !TlsShows(host_id);
+      host.tls_not_logged = !TlsShows(host_id, "c.tls_lines > 0 OR c.counter_lines > 0");
+    }
+    if (select.Int(2) == static_cast<int64_t>(TlsShown::kNoOutbound) &&
+        outbound_judged != host_id) {
+      outbound_judged = host_id;
+      host.outbound_tls_not_logged = !TlsShows(host_id, "c.outbound_tls_lines > 0");
     }
   }
 }
 
-bool CoverageReader::TlsShows(int64_t host_id) {
+bool CoverageReader::TlsShows(int64_t host_id, const char* condition) {
   const auto shows = [&](const char* table, const char* period, Range periods) {
     if (periods.empty()) return false;
-    Statement select(db_, absl::StrCat("SELECT EXISTS (SELECT 1 FROM log l JOIN ", table,
-                                       " c USING (host_id, log_id) WHERE l.host_id = ?1 AND c.",
-                                       period, " >= ?2 AND c.", period,
-                                       " < ?3 AND (c.tls_lines > 0 OR c.counter_lines > 0))"));
+    Statement select(db_,
+                     absl::StrCat("SELECT EXISTS (SELECT 1 FROM log l JOIN ", table,
+                                  " c USING (host_id, log_id) WHERE l.host_id = ?1 AND c.", period,
+                                  " >= ?2 AND c.", period, " < ?3 AND (", condition, "))"));
     select.Query(host_id, periods.start, periods.end);
     return select.Step() && select.Int(0) != 0;
   };

@@ -17,16 +17,20 @@ std::string AddCountsSql(const char* table, const char* period) {
       "INSERT INTO ", table, " (host_id, log_id, ", period,
       ", lines_read, bytes, parsed, ignored, unrecognized, oversized, foreign_host, cut_sessions, "
       "evicted_sessions, forgotten_ordinals, tls_lines, counter_lines, ended_sessions, "
-      "suppressed, tls_unlogged_sessions) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) "
+      "suppressed, tls_unlogged_sessions, outbound_tls_lines, outbound_unlogged_sessions) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+      "?19, ?20) "
       "ON CONFLICT DO UPDATE SET lines_read = lines_read + ?4, bytes = bytes + ?5, "
       "parsed = parsed + ?6, ignored = ignored + ?7, unrecognized = unrecognized + ?8, "
       "oversized = oversized + ?9, foreign_host = foreign_host + ?10, "
       "cut_sessions = cut_sessions + ?11, evicted_sessions = evicted_sessions + ?12, "
       "forgotten_ordinals = forgotten_ordinals + ?13, tls_lines = tls_lines + ?14, "
       "counter_lines = counter_lines + ?15, ended_sessions = ended_sessions + ?16, "
-      "suppressed = suppressed + ?17, tls_unlogged_sessions = tls_unlogged_sessions + ?18 "
-      "RETURNING tls_lines, counter_lines, ended_sessions, tls_unlogged_sessions");
+      "suppressed = suppressed + ?17, tls_unlogged_sessions = tls_unlogged_sessions + ?18, "
+      "outbound_tls_lines = outbound_tls_lines + ?19, "
+      "outbound_unlogged_sessions = outbound_unlogged_sessions + ?20 "
+      "RETURNING tls_lines, counter_lines, ended_sessions, tls_unlogged_sessions, "
+      "outbound_tls_lines, outbound_unlogged_sessions");
 }
 
 // Returns what the period has now.
@@ -35,9 +39,11 @@ TlsLines RunAddCounts(Statement& add, int64_t host_id, int64_t log_id, int64_t p
   add.Query(host_id, log_id, period, c.read(), c.bytes(), c.parsed(), c.ignored(), c.unrecognized(),
             c.oversized(), c.foreign_host(), c.cut_sessions(), c.evicted_sessions(),
             c.forgotten_ordinals(), c.tls_lines(), c.counter_lines(), c.sessions(), c.suppressed(),
-            c.tls_unlogged_sessions());
+            c.tls_unlogged_sessions(), c.outbound_tls_lines(), c.outbound_unlogged_sessions());
   TlsLines now;
-  if (add.Step()) now = {add.Int(0), add.Int(1), add.Int(2), add.Int(3)};
+  if (add.Step()) {
+    now = {add.Int(0), add.Int(1), add.Int(2), add.Int(3), add.Int(4), add.Int(5)};
+  }
   add.Reset();
   return now;
 }
@@ -164,7 +170,9 @@ void LogWriter::AddCounts(const Log& log, absl::Span<const v1::HourCounts* const
     const TlsLines before = {after.tls_lines - c.tls_lines(),
                              after.counter_lines - c.counter_lines(),
                              after.ended_sessions - c.sessions(),
-                             after.tls_unlogged_sessions - c.tls_unlogged_sessions()};
+                             after.tls_unlogged_sessions - c.tls_unlogged_sessions(),
+                             after.outbound_tls_lines - c.outbound_tls_lines(),
+                             after.outbound_unlogged_sessions - c.outbound_unlogged_sessions()};
     tls_logging_.Change(log.host_id, log.log_id, hour, before, after);
     RunAddCounts(add_day_, log.host_id, log.log_id, FloorDivide(hour, kHoursPerDay), c);
     sum.set_read(sum.read() + c.read());

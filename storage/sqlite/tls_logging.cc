@@ -4,19 +4,32 @@
 
 namespace mxtally::sqlite {
 
+namespace {
+
+// Of what came in.
 TlsShown TlsShownBy(const TlsLines& lines) {
   if (lines.tls_lines > 0) return TlsShown::kAll;
   if (lines.tls_unlogged_sessions > 0) return TlsShown::kNoCiphers;
   return lines.ended_sessions > 0 && lines.counter_lines == 0 ? TlsShown::kNothing : TlsShown::kAll;
 }
 
+TlsShown OutboundTlsShownBy(const TlsLines& lines) {
+  return lines.outbound_unlogged_sessions > 0 && lines.outbound_tls_lines == 0
+             ? TlsShown::kNoOutbound
+             : TlsShown::kAll;
+}
+
+}  // namespace
+
 void TlsLoggingTable::Change(int64_t host_id, int64_t log_id, int64_t hour, const TlsLines& before,
                              const TlsLines& after) {
-  const TlsShown was = TlsShownBy(before);
-  const TlsShown is = TlsShownBy(after);
-  if (was == is) return;
-  if (was != TlsShown::kAll) Remove(host_id, log_id, was, hour);
-  if (is != TlsShown::kAll) Add(host_id, log_id, is, hour);
+  for (const auto shown_by : {TlsShownBy, OutboundTlsShownBy}) {
+    const TlsShown was = shown_by(before);
+    const TlsShown is = shown_by(after);
+    if (was == is) continue;
+    if (was != TlsShown::kAll) Remove(host_id, log_id, was, hour);
+    if (is != TlsShown::kAll) Add(host_id, log_id, is, hour);
+  }
 }
 
 void TlsLoggingTable::Add(int64_t host_id, int64_t log_id, TlsShown shown, int64_t hour) {

@@ -15,6 +15,8 @@ enum class TlsShown {
   kAll = 0,
   kNothing = 1,
   kNoCiphers = 2,
+  // Beside one of the others.
+  kNoOutbound = 3,
 };
 
 // Columns of log_hour.
@@ -23,9 +25,9 @@ struct TlsLines {
   int64_t counter_lines = 0;
   int64_t ended_sessions = 0;
   int64_t tls_unlogged_sessions = 0;
+  int64_t outbound_tls_lines = 0;
+  int64_t outbound_unlogged_sessions = 0;
 };
-
-TlsShown TlsShownBy(const TlsLines& lines);
 
 class TlsLoggingTable {
  public:

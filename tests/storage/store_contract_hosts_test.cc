@@ -12,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 class StoreHostsTest : public StoreTest {
  protected:
@@ -283,6 +284,31 @@ TEST_P(StoreHostsTest, HourMayGoFromNothingToNoCiphers) {
 TEST_P(StoreHostsTest, HourWithoutSessionsShowsAsMuchTlsAsThereIs) {
   CommitCounts("2026-11-02T10:00:00Z", Lines(0, 0, 0));
   EXPECT_THAT(TlsGaps(), IsEmpty());
+}
+
+TEST_P(StoreHostsTest, HoursWithoutTlsLinesOfWhatPostfixSendsAreApart) {
+  const auto outbound = [](int unlogged, int tls_lines) {
+    v1::LineCounts lines = Lines(5, 0, 5, 1);
+    lines.set_outbound_unlogged_sessions(unlogged);
+    lines.set_outbound_tls_lines(tls_lines);
+    return lines;
+  };
+  CommitCounts("2026-11-02T10:00:00Z", outbound(3, 0));
+  CommitCounts("2026-11-02T11:00:00Z", outbound(2, 1));
+  CommitCounts("2026-11-02T12:00:00Z", outbound(0, 0));
+  CommitCounts("2026-11-02T13:00:00Z", outbound(1, 0));
+  EXPECT_THAT(TlsGaps(),
+              UnorderedElementsAre("10-14 NO_CIPHERS", "10-11 NO_OUTBOUND", "13-14 NO_OUTBOUND"));
+  const auto not_logged = [this](const std::string& start, const std::string& end) {
+    return Coverage("2026-11-02T" + start + ":00:00Z", "2026-11-02T" + end + ":00:00Z")
+        .outbound_tls_not_logged;
+  };
+  EXPECT_TRUE(not_logged("10", "11"));
+  EXPECT_FALSE(not_logged("10", "14")) << "the log can show TLS";
+  EXPECT_FALSE(not_logged("12", "13")) << "nothing is unknown";
+  EXPECT_TRUE(not_logged("13", "14"));
+  CommitCounts("2026-11-02T13:00:00Z", outbound(0, 1));
+  EXPECT_THAT(TlsGaps(), UnorderedElementsAre("10-14 NO_CIPHERS", "10-11 NO_OUTBOUND"));
 }
 
 TEST_P(StoreHostsTest, TlsGapIsCutToTheWindow) {

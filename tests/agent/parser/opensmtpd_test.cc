@@ -125,11 +125,11 @@ TEST(OpensmtpdTest, Outbound) {
       {ID " mta delivery evpid=009b4fb25120febf from=<a@a.test> to=<u@out.test> rcpt=<-> "
           "source=\"127.0.0.1\" relay=\"127.0.0.1 (localhost)\" delay=0s result=\"Ok\" "
           "stat=\"250 2.0.0 f5742c52 Message accepted for delivery\"",
-       "delivery outbound=yes connection=" ID " sent=yes queue-id=009b4fb2"},
+       "delivery outbound=yes connection=" ID " tls=not-shown sent=yes queue-id=009b4fb2"},
       {ID " mta delivery evpid=009b4fb25120febf from=<a@a.test> to=<u@out.test> rcpt=<-> "
           "source=\"127.0.0.1\" relay=\"127.0.0.1 (localhost)\" delay=0s result=\"PermFail\" "
           "stat=\"550 5.1.1 result=\"Ok\"\"",
-       "delivery outbound=yes connection=" ID " trouble=other queue-id=009b4fb2"},
+       "delivery outbound=yes connection=" ID " tls=not-shown trouble=other queue-id=009b4fb2"},
       // No connection was made.
       {"0000000000000000 mta delivery evpid=825528a2e2fdbecd from=<a@a.test> to=<u@out2.test> "
        "rcpt=<-> source=\"-\" relay=\"127.0.0.1\" delay=0s result=\"TempFail\" stat=\"Network "

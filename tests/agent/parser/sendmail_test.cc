@@ -211,26 +211,28 @@ TEST(SendmailTest, Deliveries) {
   ExpectAll({
       {QID ": to=<b1@b.test>,<b0@b.test>, delay=00:00:00, xdelay=00:00:01, mailer=esmtp, "
            "pri=60021, relay=mx.example. [192.0.2.9], dsn=2.0.0, stat=Sent (2.0.0 Ok: queued as X)",
-       "delivery outbound=yes service=smtp peer=mx.example[192.0.2.9] uses=0 age=1000 sent=yes "
+       "delivery outbound=yes service=smtp peer=mx.example[192.0.2.9] uses=0 age=1000 "
+       "tls=not-shown sent=yes "
        "queue-id=" QID},
       {QID ": to=<b@b.test>, ctladdr=<a@a.test> (1/2), delay=1+00:00:00, xdelay=00:00:00, "
            "mailer=relay, pri=30014, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0, stat=Sent (ok)",
-       "delivery outbound=yes service=smtp peer=[127.0.0.1] uses=0 age=0 sent=yes "
+       "delivery outbound=yes service=smtp peer=[127.0.0.1] uses=0 age=0 tls=not-shown sent=yes "
        "queue-id=" QID},
       {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
            "relay=mx.example. [192.0.2.9], dsn=5.1.1, reply=550 5.1.1 no, stat=Sent, stat=User "
            "unknown",
-       "delivery outbound=yes service=smtp peer=mx.example[192.0.2.9] uses=0 age=0 "
+       "delivery outbound=yes service=smtp peer=mx.example[192.0.2.9] uses=0 age=0 tls=not-shown "
        "trouble=other queue-id=" QID},
       {QID
        ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
        "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.2, stat=Deferred: Connection reset by [192.0.2.9]",
-       "delivery outbound=yes service=smtp peer=[192.0.2.9] uses=0 age=0 "
+       "delivery outbound=yes service=smtp peer=[192.0.2.9] uses=0 age=0 tls=not-shown "
        "trouble=lost-connection queue-id=" QID},
       {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
            "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.1, stat=Deferred: Connection refused by "
            "[192.0.2.9]",
        "delivery outbound=yes service=smtp only-continues=yes peer=[192.0.2.9] uses=0 age=0 "
+       "tls=not-shown "
        "trouble=other queue-id=" QID},
       {QID
        ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
@@ -239,7 +241,7 @@ TEST(SendmailTest, Deliveries) {
       {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
            "relay=[192.0.2.9] [192.0.2.9], dsn=4.4.2, reply=451 4.4.1 reply: read error from "
            "[192.0.2.9], stat=Deferred: Connection reset by [192.0.2.9]",
-       "delivery outbound=yes service=smtp peer=[192.0.2.9] uses=0 age=0 "
+       "delivery outbound=yes service=smtp peer=[192.0.2.9] uses=0 age=0 tls=not-shown "
        "trouble=lost-connection queue-id=" QID},
       {QID ": to=<b@b.test>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30014, "
            "relay=[192.0.2.9], dsn=4.4.2, stat=Deferred: Connection reset by [192.0.2.9]",

@@ -82,6 +82,9 @@ class CountingServer {
     to.set_sessions(to.sessions() + from.sessions());
     to.set_suppressed(to.suppressed() + from.suppressed());
     to.set_tls_unlogged_sessions(to.tls_unlogged_sessions() + from.tls_unlogged_sessions());
+    to.set_outbound_tls_lines(to.outbound_tls_lines() + from.outbound_tls_lines());
+    to.set_outbound_unlogged_sessions(to.outbound_unlogged_sessions() +
+                                      from.outbound_unlogged_sessions());
   }
 
   std::optional<v1::Cut> stored_;

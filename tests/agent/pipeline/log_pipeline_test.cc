@@ -170,6 +170,25 @@ TEST_F(PipelineTest, SessionsOfWhichOnlyCountersTellTlsAreCounted) {
   EXPECT_EQ(server_.total().tls_unlogged_sessions(), 1);
 }
 
+TEST_F(PipelineTest, SessionsOfPostfixClientsThatLogNoTlsAreCounted) {
+  const auto deliver = [this](int second, const std::string& program) {
+    Append(Line(second, "postfix/" + program +
+                            ": 4A1B2: to=<u@a.test>, relay=a.test[192.0.2.1]:25, delay=0.6, "
+                            "delays=0.1/0.02/0.2/0.3, dsn=2.0.0, status=sent (250 Ok)"));
+  };
+  Append(Line(0,
+              "postfix/smtp[8]: Untrusted TLS connection reused to a.test[192.0.2.1]:25: "
+              "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"));
+  deliver(10, "smtp[9]");
+  deliver(11, "lmtp[9]");
+  // Sessions end when they have rested.
+  Append(Line(1000, "postfix/smtpd[1]: connect from a.example[192.0.2.1]"));
+  OpenAndDeliver();
+  EXPECT_EQ(server_.total().sessions(), 2);
+  EXPECT_EQ(server_.total().outbound_tls_lines(), 1);
+  EXPECT_EQ(server_.total().outbound_unlogged_sessions(), 1);
+}
+
 TEST_F(PipelineTest, ReadingOnceIsTold) {
   Session(10, 100);
   EXPECT_FALSE(OpenAndDeliver().back().once());

@@ -28,11 +28,14 @@ std::string Program(const std::string& script) {
 
 TEST(PostconfTest, SettingsAreRead) {
   const v1::MtaConfig config = ParsePostconf(
-      "smtpd_tls_loglevel = 1\nmail_version = 3.7.11\nmaillog_file = /var/log/postfix.log\n");
+      "smtpd_tls_loglevel = 1\nmail_version = 3.7.11\nmaillog_file = /var/log/postfix.log\n"
+      "smtp_tls_loglevel = 2\nsmtp_tls_security_level = may\n");
   EXPECT_TRUE(config.has_smtpd_tls_loglevel());
   EXPECT_EQ(config.smtpd_tls_loglevel(), 1);
   EXPECT_EQ(config.mail_version(), "3.7.11");
   EXPECT_EQ(config.maillog_file(), "/var/log/postfix.log");
+  EXPECT_EQ(config.smtp_tls_loglevel(), 2);
+  EXPECT_EQ(config.smtp_tls_security_level(), "may");
 }
 
 TEST(PostconfTest, DefaultsAndOldReleasesAreRead) {
@@ -41,6 +44,11 @@ TEST(PostconfTest, DefaultsAndOldReleasesAreRead) {
   EXPECT_EQ(config.smtpd_tls_loglevel(), 0);
   EXPECT_EQ(config.maillog_file(), "");
   EXPECT_EQ(ParsePostconf("maillog_file =\n").maillog_file(), "");
+  EXPECT_FALSE(config.has_smtp_tls_loglevel());
+  EXPECT_FALSE(config.has_smtp_tls_security_level());
+  const v1::MtaConfig no_tls = ParsePostconf("smtp_tls_security_level =\nsmtp_tls_loglevel = 0\n");
+  EXPECT_TRUE(no_tls.has_smtp_tls_security_level()) << "empty is told";
+  EXPECT_TRUE(no_tls.has_smtp_tls_loglevel()) << "0 is told";
 }
 
 TEST(PostconfTest, WhatDoesNotFitIsLeftOut) {
@@ -49,7 +57,8 @@ TEST(PostconfTest, WhatDoesNotFitIsLeftOut) {
         std::string("mail_version = 3\x01\n"),
         std::string("mail_version = ") + std::string(65, '3'),
         std::string("maillog_file = /") + std::string(2000, 'x'), std::string("\n=\n=="),
-        std::string("smtp_tls_loglevel = 1"), std::string()}) {
+        std::string("smtp_tls_loglevel = x"),
+        std::string("smtp_tls_security_level = ") + std::string(33, 'x'), std::string()}) {
     EXPECT_EQ(ParsePostconf(output).ByteSizeLong(), 0u) << output;
   }
 }
@@ -60,7 +69,7 @@ TEST(PostconfTest, ProgramIsAskedByName) {
                       Program("echo \"smtpd_tls_loglevel = $#\"; echo \"maillog_file = /$1\"\n")};
   const absl::StatusOr<v1::MtaConfig> config = AskPostconf(options);
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->smtpd_tls_loglevel(), 3);
+  EXPECT_EQ(config->smtpd_tls_loglevel(), 5);
   EXPECT_EQ(config->maillog_file(), "/smtpd_tls_loglevel");
 }
 

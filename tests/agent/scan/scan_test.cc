@@ -248,6 +248,19 @@ TEST_F(ScanTest, SessionsThatBeganBeforeTheLogAreCut) {
   EXPECT_EQ(Number("lines.cut_sessions"), 1);
 }
 
+TEST_F(ScanTest, PostfixThatLogsNoTlsOfWhatItSendsIsTold) {
+  const std::string path = Write(
+      "maillog",
+      "Nov  2 04:00:00 mx1 postfix/qmgr[1]: 4A1B2: removed\n"
+      "Nov  2 04:10:00 mx1 postfix/smtp[9]: 4A1B2: to=<u@a.test>, relay=a.test[192.0.2.1]:25, "
+      "delay=0.6, delays=0.1/0.02/0.2/0.3, dsn=2.0.0, status=sent (250 Ok)\n");
+  ASSERT_EQ(Scan({path}), 0);
+  EXPECT_EQ(Number("outbound.unknown_sessions"), 1);
+  options_.format = "table";
+  ASSERT_EQ(Scan({path}), 0);
+  EXPECT_THAT(out_, HasSubstr("in no share: set smtp_tls_loglevel = 1"));
+}
+
 // Files.
 
 TEST_F(ScanTest, SessionAcrossARotationIsOne) {

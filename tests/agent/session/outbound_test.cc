@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/parser/postfix.h"
 #include "agent/session/assembler.h"
+#include "agent/session/tls_logging.h"
 #include "tests/agent/session/session_fixture.h"
 
 namespace mxtally {
@@ -26,6 +27,20 @@ class OutboundTest : public SessionFixture {
  protected:
   OutboundTest() {
     // The reading began some minutes ago, so that short delivery times are covered.
+    At("11:50:00");
+    Tick();
+    // Its clients log TLS.  A connection that is used again begins no session.
+    Lines({ReusedBy("smtp[1]"), ReusedBy("lmtp[1]")});
+    At("12:00:00");
+  }
+
+  static std::string ReusedBy(std::string_view tag) {
+    return absl::StrCat(std::string(tag),
+                        ": Untrusted TLS connection reused to mx.a.test[192.0.2.1]:25" TLS13);
+  }
+  // A reading of ten minutes in which no client logged TLS.
+  void RestartWithoutTls() {
+    Restart();
     At("11:50:00");
     Tick();
     At("12:00:00");
@@ -102,7 +117,7 @@ TEST_F(OutboundTest, StartIsEstimatedFromDelays) {
 
 TEST_F(OutboundTest, DeliveryWithoutTlsLineIsPlaintext) {
   Line("smtp[9]: " + To("4A1B2", kMx));
-  EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=1 smtp "
+  EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=2 smtp "
                                    "PLAINTEXT/NO_TLS_LINE mx.a.test[192.0.2.1]:25 UNSPECIFIED "
                                    "messages=1 id=4A1B2"));
 }
@@ -111,9 +126,9 @@ TEST_F(OutboundTest, ServiceIsThatOfTheTag) {
   Lines({"relay/smtp[9]: " + To("4A1B2", kMx), "lmtp[8]: " + To("4A1B3", kMx)});
   EXPECT_THAT(
       Texts(),
-      ElementsAre("mx1 12:00:00 postfix/relay/smtp[9]#0 lines=1 relay PLAINTEXT/NO_TLS_LINE "
+      ElementsAre("mx1 12:00:00 postfix/relay/smtp[9]#0 lines=2 relay PLAINTEXT/NO_TLS_LINE "
                   "mx.a.test[192.0.2.1]:25 UNSPECIFIED messages=1 id=4A1B2",
-                  "mx1 12:00:00 postfix/lmtp[8]#0 lines=1 lmtp PLAINTEXT/NO_TLS_LINE "
+                  "mx1 12:00:00 postfix/lmtp[8]#0 lines=2 lmtp PLAINTEXT/NO_TLS_LINE "
                   "mx.a.test[192.0.2.1]:25 UNSPECIFIED messages=1 id=4A1B3"));
 }
 
@@ -122,7 +137,7 @@ TEST_F(OutboundTest, SocketsOfThisHostAreNoConnectionsAndLoopbackIsNotExternal) 
          "smtp[8]: " + To("4A1B3", "127.0.0.1[127.0.0.1]:10024")});
   EXPECT_THAT(
       Texts(),
-      ElementsAre("mx1 12:00:00 postfix/smtp[8]#0 lines=1 smtp LOOPBACK PLAINTEXT/NO_TLS_LINE "
+      ElementsAre("mx1 12:00:00 postfix/smtp[8]#0 lines=2 smtp LOOPBACK PLAINTEXT/NO_TLS_LINE "
                   "127.0.0.1[127.0.0.1]:10024 UNSPECIFIED messages=1 id=4A1B3"));
 }
 
@@ -175,7 +190,7 @@ TEST_F(OutboundTest, RecipientsOfOneRequestAreOneMessage) {
          "smtp[9]: 4A1B2: host mx.a.test[192.0.2.1] said: 450 later (in reply to RCPT TO command)",
          "smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/0.2/0.9"),
          "smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/0.2/0.9")});
-  EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=4 smtp "
+  EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=5 smtp "
                                    "PLAINTEXT/NO_TLS_LINE mx.a.test[192.0.2.1]:25 end=12:00:00 "
                                    "UNSPECIFIED messages=1 id=4A1B2"));
 }
@@ -192,7 +207,7 @@ TEST_F(OutboundTest, FailedHandshakeSaysWhyAndPlaintextRetryIsAnotherSession) {
               ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=3 smtp FAILED/HANDSHAKE_LINE "
                           "failure=ALERT alert=40 failure_reason=sslv3 alert handshake failure "
                           "mx.a.test[192.0.2.1]:25 end=12:00:00 UNSPECIFIED",
-                          "mx1 12:00:00 postfix/smtp[9]#1 lines=1 smtp PLAINTEXT/NO_TLS_LINE "
+                          "mx1 12:00:00 postfix/smtp[9]#1 lines=2 smtp PLAINTEXT/NO_TLS_LINE "
                           "mx.a.test[192.0.2.1]:25 UNSPECIFIED messages=1 id=4A1B2"));
 }
 
@@ -248,6 +263,146 @@ TEST_F(OutboundTest, CertificateThatPolicyRefusesIsTls) {
                   "mx.a.test[192.0.2.1]:25 UNSPECIFIED id=4A1B3"));
 }
 
+// The default, smtp_tls_loglevel = 0.
+TEST_F(OutboundTest, WithoutTlsLinesOnlyFailuresAndFieldsTell) {
+  const std::string handshake_failed = "deferred (Cannot start TLS: handshake failure)";
+  const struct {
+    std::vector<std::string> lines;
+    std::vector<std::string> states;
+  } kCases[] = {
+      {{To("4A1B1", kMx)}, {"UNKNOWN/UNSPECIFIED"}},
+      {{To("4A1B1", kMx, "", "bounced (host mx.a.test[192.0.2.1] said: 550 no)")},
+       {"UNKNOWN/UNSPECIFIED"}},
+      {{To("4A1B1", kMx, "",
+           "deferred (lost connection with mx.a.test[192.0.2.1] while sending MAIL FROM)")},
+       {"UNKNOWN/UNSPECIFIED"}},
+      {{To("4A1B1", kMx, "tls=may, ")}, {"ESTABLISHED/DELIVERY_FIELD"}},
+      {{To("4A1B1", kMx, "tls=may:none, ")}, {"PLAINTEXT/DELIVERY_FIELD"}},
+      {{To("4A1B1", kMx, "tls=none, ")}, {"PLAINTEXT/DELIVERY_FIELD"}},
+      {{To("4A1B1", kMx, "", "deferred (Server certificate not verified)")},
+       {"ESTABLISHED/HANDSHAKE_LINE"}},
+      {{To("4A1B1", kMx, "",
+           "deferred (TLS is required, but was not offered by host mx.a.test[192.0.2.1])")},
+       {"PLAINTEXT/DELIVERY_FIELD"}},
+      {{"SSL_connect error to mx.a.test[192.0.2.1]:25: lost connection",
+        To("4A1B1", kMx, "", handshake_failed)},
+       {"FAILED/HANDSHAKE_LINE"}},
+      // Postfix tries again, at once and without TLS.
+      {{"SSL_connect error to mx.a.test[192.0.2.1]:25: lost connection",
+        "4A1B1: Cannot start TLS: handshake failure", To("4A1B1", kMx)},
+       {"FAILED/HANDSHAKE_LINE", "PLAINTEXT/NO_TLS_LINE"}},
+      // This may be another server's name, with TLS.
+      {{"SSL_connect error to mx.a.test[192.0.2.1]:25: lost connection",
+        "4A1B1: Cannot start TLS: handshake failure", To("4A1B1", "mx2.a.test[192.0.2.1]:25")},
+       {"FAILED/HANDSHAKE_LINE", "UNKNOWN/UNSPECIFIED"}},
+      {{"SSL_connect error to mx.a.test[192.0.2.1]:25: lost connection",
+        "4A1B1: Cannot start TLS: handshake failure", To("4A1B1", kMx2)},
+       {"FAILED/HANDSHAKE_LINE", "UNKNOWN/UNSPECIFIED"}},
+      {{"SSL_connect error to mx.a.test[192.0.2.1]:25: lost connection",
+        To("4A1B1", kMx, "", handshake_failed), To("4A1B2", kMx)},
+       {"FAILED/HANDSHAKE_LINE", "UNKNOWN/UNSPECIFIED"}},
+  };
+  for (const auto& c : kCases) {
+    RestartWithoutTls();
+    for (const std::string& line : c.lines) Line("smtp[9]: " + line);
+    std::vector<std::string> states;
+    assembler_->GiveUpAll();
+    for (const v1::SessionRecord& record : TakeRecords())
+      states.push_back(TlsStateText(record.tls()));
+    EXPECT_THAT(states, testing::ElementsAreArray(c.states)) << c.lines.back();
+  }
+}
+
+// Its own line, and one that says that TLS would show: where that was not read, the record of
+// the same key has a lower rank.
+TEST_F(OutboundTest, ReadingThatSawTlsLinesKnowsMore) {
+  Line("smtp[9]: " + To("4A1B2", kMx));
+  assembler_->GiveUpAll();
+  const v1::SessionRecord knowing = TakeOnlyRecord();
+  RestartWithoutTls();
+  Line("smtp[9]: " + To("4A1B2", kMx));
+  assembler_->GiveUpAll();
+  const v1::SessionRecord unknowing = TakeOnlyRecord();
+  EXPECT_EQ(KeyText(knowing.key()), KeyText(unknowing.key()));
+  EXPECT_EQ(TlsStateText(knowing.tls()), "PLAINTEXT/NO_TLS_LINE");
+  EXPECT_EQ(TlsStateText(unknowing.tls()), "UNKNOWN/UNSPECIFIED");
+  EXPECT_EQ(knowing.rank().lines_used(), 2);
+  EXPECT_EQ(unknowing.rank().lines_used(), 1);
+  EXPECT_FALSE(unknowing.has_end_time()) << "one line is its own";
+  EXPECT_FALSE(knowing.has_end_time()) << "one line is its own";
+}
+
+TEST_F(OutboundTest, TlsLinesSpeakForTheirClientForAWeek) {
+  const std::string kEstablished =
+      ": Untrusted TLS connection established to mx.a.test[192.0.2.1]:25" TLS13;
+  const struct {
+    std::string tls_line;
+    absl::Duration later;
+    std::string delivery;
+    bool shows;
+  } kCases[] = {
+      {"smtp[1]" + kEstablished, absl::ZeroDuration(), "smtp[9]", true},
+      {ReusedBy("smtp[1]"), absl::ZeroDuration(), "smtp[9]", true},
+      {"smtp[1]" + kEstablished, absl::ZeroDuration(), "relay/smtp[9]", true},
+      {"relay/smtp[1]" + kEstablished, absl::ZeroDuration(), "smtp[9]", true},
+      {"smtp[1]" + kEstablished, absl::ZeroDuration(), "lmtp[9]", false},
+      // tlsproxy_client_loglevel is another setting.
+      {"tlsproxy[1]" + kEstablished, absl::ZeroDuration(), "smtp[9]", false},
+      {"smtp[1]" + kEstablished, absl::Hours(24 * 7), "smtp[9]", true},
+      {"smtp[1]" + kEstablished, absl::Hours(24 * 7) + absl::Seconds(1), "smtp[9]", false},
+  };
+  for (const auto& c : kCases) {
+    RestartWithoutTls();
+    Line(c.tls_line);
+    Advance(c.later);
+    SaveAndRestore();
+    Line(c.delivery + ": " + To("4A1B2", kMx2));
+    assembler_->GiveUpAll();
+    std::vector<std::string> states;
+    for (const v1::SessionRecord& record : TakeRecords()) {
+      if (record.peer().address() == "192.0.2.2") states.push_back(TlsStateText(record.tls()));
+    }
+    EXPECT_THAT(states, ElementsAre(c.shows ? "PLAINTEXT/NO_TLS_LINE" : "UNKNOWN/UNSPECIFIED"))
+        << c.tls_line << " then " << c.delivery << " after " << c.later;
+  }
+}
+
+TEST_F(OutboundTest, TlsLineThatComesWhileTheSessionRestsSpeaksForItToo) {
+  RestartWithoutTls();
+  Line("smtp[9]: " + To("4A1B2", kMx));
+  Advance(absl::Minutes(4));
+  Line(ReusedBy("smtp[8]"));
+  EXPECT_THAT(Texts(), ElementsAre(testing::HasSubstr("PLAINTEXT/NO_TLS_LINE")));
+}
+
+TEST_F(OutboundTest, InstancesOfPostfixSpeakForThemselves) {
+  TlsLoggingTable table(/*clients_max=*/10);
+  table.Add("mx1", "postfix-out/smtp[9]", now_);
+  EXPECT_TRUE(table.Shows("mx1", "postfix-out/relay/smtp[10]", now_));
+  EXPECT_FALSE(table.Shows("mx1", "postfix/smtp[10]", now_));
+  EXPECT_FALSE(table.Shows("mx2", "postfix-out/smtp[9]", now_));
+}
+
+TEST_F(OutboundTest, ClientsThatLogTlsAreBounded) {
+  TlsLoggingTable table(/*clients_max=*/2);
+  for (const char* host : {"mx1", "mx2", "mx3"}) {
+    table.Add(host, "postfix/smtp[9]", now_);
+    table.Add("mx0", "postfix/smtp[9]", now_ += absl::Seconds(1));
+  }
+  EXPECT_TRUE(table.Shows("mx0", "postfix/smtp[9]", absl::InfinitePast()));
+  EXPECT_FALSE(table.Shows("mx1", "postfix/smtp[9]", absl::InfinitePast()));
+  EXPECT_FALSE(table.Shows("mx2", "postfix/smtp[9]", absl::InfinitePast()));
+  EXPECT_TRUE(table.Shows("mx3", "postfix/smtp[9]", absl::InfinitePast()));
+}
+
+TEST_F(OutboundTest, ExternalSessionsOfWhichNothingTellsAreReported) {
+  RestartWithoutTls();
+  Lines({"smtp[9]: " + To("4A1B2", kMx), "smtp[8]: " + To("4A1B3", kMx, "tls=may?, "),
+         "smtp[7]: " + To("4A1B4", "127.0.0.1[127.0.0.1]:10024")});
+  Texts();
+  EXPECT_EQ(tls_not_logged_, 1);
+}
+
 TEST_F(OutboundTest, RequiredTlsThatTheServerDoesNotHave) {
   Lines({"smtp[9]: " + To("4A1B2", kMx, "",
                           "deferred (TLS is required, but was not offered by host "
@@ -256,7 +411,7 @@ TEST_F(OutboundTest, RequiredTlsThatTheServerDoesNotHave) {
                           "deferred (TLS is required, but host mx.a.test[192.0.2.1] refused to "
                           "start TLS: 454 later)")});
   EXPECT_THAT(Texts(),
-              ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=1 smtp PLAINTEXT/NO_TLS_LINE "
+              ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=1 smtp PLAINTEXT/DELIVERY_FIELD "
                           "mx.a.test[192.0.2.1]:25 UNSPECIFIED id=4A1B2",
                           "mx1 12:00:00 postfix/smtp[9]#1 lines=1 smtp FAILED/HANDSHAKE_LINE "
                           "failure=REFUSED mx.a.test[192.0.2.1]:25 UNSPECIFIED id=4A1B3"));
@@ -306,12 +461,12 @@ TEST_F(OutboundTest, PlaintextConnectionIsHandedFromProcessToProcess) {
          "smtp[12]: 4A1B6: lost connection with mx.a.test[192.0.2.1] while sending MAIL FROM"});
   EXPECT_THAT(
       Texts(),
-      ElementsAre("mx1 12:00:00 postfix/smtp[9]#1 lines=1 smtp PLAINTEXT/NO_TLS_LINE "
+      ElementsAre("mx1 12:00:00 postfix/smtp[9]#1 lines=2 smtp PLAINTEXT/NO_TLS_LINE "
                   "mx2.a.test[192.0.2.2]:25 UNSPECIFIED messages=1 id=4A1B9",
-                  "mx1 12:00:00 postfix/smtp[9]#0 lines=3 smtp PLAINTEXT/NO_TLS_LINE "
+                  "mx1 12:00:00 postfix/smtp[9]#0 lines=4 smtp PLAINTEXT/NO_TLS_LINE "
                   "mx.a.test[192.0.2.1]:25 end=12:00:00 UNSPECIFIED messages=3 id=4A1B2 id=4A1B3 "
                   "id=4A1B4",
-                  "mx1 12:00:00 postfix/smtp[11]#0 lines=2 smtp PLAINTEXT/NO_TLS_LINE "
+                  "mx1 12:00:00 postfix/smtp[11]#0 lines=3 smtp PLAINTEXT/NO_TLS_LINE "
                   "mx.a.test[192.0.2.1]:25 end=12:00:00 LOST_CONNECTION after=MAIL messages=1 "
                   "id=4A1B5"));
 }
@@ -372,7 +527,7 @@ TEST_F(OutboundTest, SessionEndsWhenItRestedForFiveMinutes) {
   Advance(absl::Minutes(5) + absl::Seconds(1));
   // Whatever the clock's steps: what becomes of a line depends on its own time.
   Line("smtp[8]: " + To("4A1B4", kMx, "conn_use=3, "));
-  EXPECT_THAT(TakeTexts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=2 smtp "
+  EXPECT_THAT(TakeTexts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=3 smtp "
                                        "PLAINTEXT/NO_TLS_LINE mx.a.test[192.0.2.1]:25 "
                                        "end=12:05:00 UNSPECIFIED messages=2 id=4A1B2 id=4A1B3"));
   EXPECT_EQ(cut_sessions_, 1);
@@ -420,13 +575,13 @@ TEST_F(OutboundTest, RestoredAssemblerGoesOnWithConnections) {
   Lines({"smtp[9]: " + To("4A1B2", kMx), "smtp[11]: " + To("4A1B3", kMx, "conn_use=2, ")});
   SaveAndRestore();
   Lines({"smtp[11]: " + To("4A1B3", kMx, "conn_use=2, "), "smtp[9]: " + To("4A1B4", kMx)});
-  EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[8]#0 lines=1 smtp "
+  EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[8]#0 lines=2 smtp "
                                    "PLAINTEXT/NO_TLS_LINE mx2.a.test[192.0.2.2]:25 UNSPECIFIED "
                                    "messages=1 id=4A1B9",
-                                   "mx1 12:00:00 postfix/smtp[9]#0 lines=4 smtp "
+                                   "mx1 12:00:00 postfix/smtp[9]#0 lines=5 smtp "
                                    "PLAINTEXT/NO_TLS_LINE mx.a.test[192.0.2.1]:25 end=12:00:00 "
                                    "UNSPECIFIED messages=2 id=4A1B2 id=4A1B3",
-                                   "mx1 12:00:00 postfix/smtp[9]#1 lines=1 smtp "
+                                   "mx1 12:00:00 postfix/smtp[9]#1 lines=2 smtp "
                                    "PLAINTEXT/NO_TLS_LINE mx.a.test[192.0.2.1]:25 UNSPECIFIED "
                                    "messages=1 id=4A1B4"));
 }

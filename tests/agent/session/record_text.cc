@@ -27,8 +27,7 @@ void AddField(std::string_view name, int64_t value, std::string& text) {
 }
 
 void AddTls(const v1::TlsFacts& tls, std::string& text) {
-  text.append(" ").append(Short(v1::TlsState_Name(tls.state()), "TLS_STATE_"));
-  text.append("/").append(Short(v1::TlsEvidence_Name(tls.evidence()), "TLS_EVIDENCE_"));
+  text.append(" ").append(TlsStateText(tls));
   AddField("protocol", tls.protocol(), text);
   AddField("cipher", tls.cipher(), text);
   AddField("iana", tls.cipher_iana(), text);
@@ -60,6 +59,11 @@ void AddTls(const v1::TlsFacts& tls, std::string& text) {
 
 std::string KeyText(const v1::SessionKey& key) {
   return absl::StrCat(key.host(), " ", TimeText(key.stamp()), " ", key.tag(), "#", key.ordinal());
+}
+
+std::string TlsStateText(const v1::TlsFacts& tls) {
+  return absl::StrCat(Short(v1::TlsState_Name(tls.state()), "TLS_STATE_"), "/",
+                      Short(v1::TlsEvidence_Name(tls.evidence()), "TLS_EVIDENCE_"));
 }
 
 std::string RecordText(const v1::SessionRecord& record) {

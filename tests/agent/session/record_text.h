@@ -12,6 +12,9 @@ namespace mxtally {
 // "mx1 12:00:05 postfix/smtpd[1]#0" and, for fractions, "12:00:05.25".
 std::string KeyText(const v1::SessionKey& key);
 
+// "PLAINTEXT/STARTTLS_COUNTER": state and evidence.
+std::string TlsStateText(const v1::TlsFacts& tls);
+
 // The key, then what is set, in the order of the proto:
 // "mx1 12:00:05 postfix/smtpd[1]#0 lines=2 smtpd PLAINTEXT/STARTTLS_COUNTER
 // client.example[192.0.2.7] end=12:00:06 DISCONNECT".

@@ -181,12 +181,14 @@ class SessionFixture : public testing::Test, protected Events, private Assembler
   int cut_sessions_ = 0;
   int evicted_sessions_ = 0;
   int forgotten_ordinals_ = 0;
+  int tls_not_logged_ = 0;
 
  private:
   void OnSession(const Session& session) override { ToRecord(session, records_.emplace_back()); }
   void OnCutSession() override { ++cut_sessions_; }
   void OnEvictedSession() override { ++evicted_sessions_; }
   void OnForgottenOrdinal() override { ++forgotten_ordinals_; }
+  void OnTlsNotLogged() override { ++tls_not_logged_; }
 
   std::vector<v1::SessionRecord> records_;
 };

@@ -308,6 +308,33 @@ TEST_F(CompletenessTest, SessionsThatEndWithoutAnyTraceOfTlsAreAFinding) {
   EXPECT_THAT(Judge({host}).findings(0).advice(), HasSubstr("smtpd_tls_loglevel is 0 on mx1"));
 }
 
+TEST_F(CompletenessTest, PostfixThatLogsNoTlsOfWhatItSendsIsAFinding) {
+  const struct {
+    std::string level, security;
+    std::string advice;
+  } kCases[] = {
+      {"", "", "set smtp_tls_loglevel = 1 in main.cf"},
+      {"0", "may", "smtp_tls_loglevel is 0 there; set smtp_tls_loglevel = 1 in main.cf"},
+      {"1", "may", "smtp_tls_loglevel is 1 there now"},
+      // Postfix's defaults.
+      {"0", "(empty)", "it uses no TLS now; set it to may, and smtp_tls_loglevel to 1"},
+      {"1", "none", "it uses no TLS now"},
+  };
+  for (const auto& c : kCases) {
+    HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
+    host.outbound_tls_not_logged = true;
+    v1::MtaConfig& config = host.mta_config.emplace();
+    if (!c.level.empty()) config.set_smtp_tls_loglevel(c.level[0] - '0');
+    if (!c.security.empty()) {
+      config.set_smtp_tls_security_level(c.security == "(empty)" ? "" : c.security);
+    }
+    const v1::Completeness answer = Judge({host});
+    EXPECT_THAT(Findings(answer), ElementsAre("mx1 OUTBOUND_TLS_NOT_LOGGED"));
+    EXPECT_THAT(answer.findings(0).advice(), HasSubstr(c.advice));
+    EXPECT_TRUE(answer.complete()) << "what is unknown is counted apart";
+  }
+}
+
 TEST_F(CompletenessTest, HoursWithoutCiphersAreListedAndExplainedByTheConfiguration) {
   HostCoverage host = Host("mx1", {Log({{"00:00", "12:00"}}, "12:00")});
   v1::TlsLoggingGap& gap = host.tls_logging_gaps.emplace_back();

@@ -99,7 +99,7 @@ TEST_F(SqliteStoreTest, DatabaseOfANewerReleaseIsRefusedAndUntouched) {
   const absl::Status status = Open().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("version 99"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("up to 4"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("up to 5"));
   EXPECT_EQ(Bytes(), before);
 }
 
