@@ -1,32 +1,18 @@
 #include "proto/tls/certificate.h"
 
 #include <openssl/asn1.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include <ctime>
-#include <memory>
 #include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "proto/tls/openssl_pointers.h"
 
 namespace mxtally {
 namespace {
-
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
-using X509Pointer = std::unique_ptr<X509, Free<X509_free>>;
 
 // Visible ASCII only: a name with a NUL in it must not pass for its first half.
 std::optional<std::string> Visible(const ASN1_STRING* text) {
@@ -40,7 +26,7 @@ std::optional<std::string> Visible(const ASN1_STRING* text) {
 }
 
 std::string Subject(X509* certificate) {
-  const Bio bio(BIO_new(BIO_s_mem()));
+  const BioPointer bio(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(bio.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
   const char* text = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &text);
@@ -48,7 +34,7 @@ std::string Subject(X509* certificate) {
 }
 
 void AddNames(X509* x509, Certificate& certificate) {
-  const Names names(
+  const NamesPointer names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(x509, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
@@ -84,7 +70,7 @@ std::string Certificate::name() const {
 }
 
 absl::StatusOr<Certificate> ParseCertificate(absl::string_view pem) {
-  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   const X509Pointer x509(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
   if (x509 == nullptr) {

@@ -1,9 +1,7 @@
 #include "proto/tls/credential_files.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/tls/openssl_pointers.h"
 
 namespace mxtally {
 namespace {
@@ -21,17 +20,6 @@ constexpr size_t kFileBytesMax = size_t{4} << 20;
 
 constexpr absl::string_view kCertificateEnd = "-----END CERTIFICATE-----";
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using X509Pointer = std::unique_ptr<X509, Free<X509_free>>;
-
 absl::Status InFile(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
@@ -40,13 +28,13 @@ absl::Status InFile(const std::string& path, const absl::Status& status) {
 int NoPassphrase(char*, int, int, void*) { return 0; }
 
 absl::Status CheckKey(const CredentialFiles& files, const Credentials& credentials) {
-  const Bio certificate_bio(BIO_new_mem_buf(credentials.certificate_pem.data(),
-                                            static_cast<int>(credentials.certificate_pem.size())));
+  const BioPointer certificate_bio(BIO_new_mem_buf(
+      credentials.certificate_pem.data(), static_cast<int>(credentials.certificate_pem.size())));
   const X509Pointer certificate(
       PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
-  const Bio key_bio(
+  const BioPointer key_bio(
       BIO_new_mem_buf(credentials.key_pem.data(), static_cast<int>(credentials.key_pem.size())));
-  const Key key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, NoPassphrase, nullptr));
+  const KeyPointer key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, NoPassphrase, nullptr));
   const bool match = certificate != nullptr && key != nullptr &&
                      X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
@@ -84,7 +72,7 @@ bool Credentials::SameFilesAs(const Credentials& other) const {
 }
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
-  const std::unique_ptr<FILE, Free<fclose>> file(fopen(path.c_str(), "re"));
+  const std::unique_ptr<FILE, FreeBy<fclose>> file(fopen(path.c_str(), "re"));
   if (file == nullptr) return absl::ErrnoToStatus(errno, path);
   std::string text(bytes_max + 1, '\0');
   const size_t size = fread(text.data(), 1, text.size(), file.get());
