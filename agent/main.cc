@@ -9,9 +9,9 @@
 
 #include "agent/cli/options.h"
 #include "agent/cli/run_command.h"
-#include "agent/cli/signals.h"
 #include "agent/cli/status_command.h"
 #include "agent/scan/scan.h"
+#include "proto/service_manager/sighup.h"
 
 int main(int argc, char** argv) {
   mxtally::HoldSighup();

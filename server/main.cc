@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "proto/service_manager/sighup.h"
 #include "server/program/database_commands.h"
 #include "server/program/options.h"
 #include "server/program/serve_command.h"

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -11,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "agent/cli/peer_key_file.h"
+#include "proto/options/command_line.h"
 #include "proto/options/option_set.h"
 #include "proto/options/values.h"
 
@@ -321,20 +321,7 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
       ->type_name("FORMAT")
       ->capture_default_str();
 
-  try {
-    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
-    app.parse(std::move(words));
-  } catch (const CLI::CallForHelp& help) {
-    // Of the whole program: with the options that need no command.
-    if (app.get_subcommands().empty())
-      out << app.help() << "\n" << run.help();
-    else
-      app.exit(help, out, err);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    // The version is an "error" with exit code 0.
-    return app.exit(error, out, err) == 0 ? 0 : OptionSet::kBadUsage;
-  }
+  if (const auto done = ParseWords(std::move(words), app, run, out, err)) return *done;
   if (scan) return scan_options;
   run_set.Read(environment);
   if (status && run_set.ok()) {

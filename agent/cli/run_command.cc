@@ -13,7 +13,6 @@
 #include <utility>
 #include <variant>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -21,7 +20,6 @@
 #include "agent/cli/log_output.h"
 #include "agent/cli/peer_key_file.h"
 #include "agent/cli/signals.h"
-#include "agent/cli/test_kill.h"
 #include "agent/parser/framer.h"
 #include "agent/postconf/postconf_watch.h"
 #include "agent/run/delivery.h"
@@ -29,6 +27,8 @@
 #include "agent/source/file_watcher.h"
 #include "agent/uplink/grpc_ingest_client.h"
 #include "agent/uplink/tls_credentials.h"
+#include "proto/options/option_set.h"
+#include "proto/options/test_kill.h"
 #include "proto/service_manager/service_manager.h"
 
 namespace mxtally {
@@ -177,11 +177,7 @@ std::optional<RunOptions> ReadAgain(const RunOptions& before, const std::vector<
     }
     return std::nullopt;
   }
-  std::vector<std::string> later = ChangedOptions(before.values, after->values);
-  later.erase(std::remove_if(
-                  later.begin(), later.end(),
-                  [](const std::string& name) { return absl::c_linear_search(kReloadable, name); }),
-              later.end());
+  const std::vector<std::string> later = ChangedOptions(before.values, after->values, kReloadable);
   if (!later.empty()) {
     logger.warn("changed, but only a restart puts into force: {}", absl::StrJoin(later, ", "));
   }
@@ -214,7 +210,7 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
     return exit_status;
   };
 
-  absl::StatusOr<std::function<void()>> kill = TestKillFromEnvironment();
+  absl::StatusOr<std::function<void()>> kill = ReadTestKill(environment, "before_checkpoint");
   if (!kill.ok()) return fail(kill.status(), kBadUsage);
   absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options);
   if (!logs.ok()) return fail(logs.status(), kBadUsage);

@@ -5,20 +5,6 @@
 #include <utility>
 
 namespace mxtally {
-namespace {
-
-void MaskSighup(int how) {
-  sigset_t hangup;
-  sigemptyset(&hangup);
-  sigaddset(&hangup, SIGHUP);
-  pthread_sigmask(how, &hangup, nullptr);
-}
-
-}  // namespace
-
-void HoldSighup() { MaskSighup(SIG_BLOCK); }
-void ReleaseSighup() { MaskSighup(SIG_UNBLOCK); }
-
 Signals::Signals() {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);

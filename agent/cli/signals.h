@@ -12,13 +12,6 @@
 
 namespace mxtally {
 
-// Keeps a SIGHUP that comes before the daemon is ready, instead of dying of it.
-// Called first of all, because the service manager, or a script that rotates
-// logs, knows nothing of how far a start is.
-void HoldSighup();
-// For commands that are no daemon: one that has come, or comes, ends the process.
-void ReleaseSighup();
-
 class Signals {
  public:
   // Blocks the signals for this thread and those it starts from now on.

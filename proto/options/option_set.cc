@@ -32,14 +32,18 @@ absl::StatusOr<int64_t> ParseInteger(const std::string& text) {
 
 }  // namespace
 
-std::vector<std::string> ChangedOptions(const OptionValues& before, const OptionValues& after) {
+std::vector<std::string> ChangedOptions(const OptionValues& before, const OptionValues& after,
+                                        absl::Span<const char* const> reloadable) {
   std::vector<std::string> changed;
+  const auto add = [&](const std::string& name) {
+    if (!absl::c_linear_search(reloadable, name)) changed.push_back(name);
+  };
   for (const auto& [name, value] : before) {
     const auto now = after.find(name);
-    if (now == after.end() || now->second != value) changed.push_back(name);
+    if (now == after.end() || now->second != value) add(name);
   }
   for (const auto& [name, value] : after) {
-    if (before.find(name) == before.end()) changed.push_back(name);
+    if (before.find(name) == before.end()) add(name);
   }
   absl::c_sort(changed);
   return changed;

@@ -42,6 +42,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 
 namespace CLI {
 class App;
@@ -54,8 +55,9 @@ struct TomlEntry;
 // What was given for each option, by name; options that were not are absent.
 using OptionValues = std::map<std::string, std::string>;
 
-// Names of the options that differ.
-std::vector<std::string> ChangedOptions(const OptionValues& before, const OptionValues& after);
+// Names of the options that differ, but for those that are `reloadable`.
+std::vector<std::string> ChangedOptions(const OptionValues& before, const OptionValues& after,
+                                        absl::Span<const char* const> reloadable = {});
 
 class OptionSet {
  public:

@@ -8,11 +8,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
+#include "proto/options/command_line.h"
 #include "proto/options/option_set.h"
+#include "proto/options/test_kill.h"
 #include "proto/options/values.h"
 #include "proto/tls/credential_files.h"
 #include "server/auth/access_list.h"
-#include "server/program/test_kill.h"
 #include "server/serve/expected_hosts.h"
 #include "storage/open.h"
 
@@ -138,17 +139,6 @@ void CheckServeOptions(OptionSet& set, const ServerOptions& options) {
   check_listen("http-listen", options.http_listen);
 }
 
-absl::Status ReadTestKill(char* const* environment, ServerOptions& options) {
-  constexpr absl::string_view kVariable = "MXTALLY_TEST_KILL=";
-  for (char* const* entry = environment; *entry != nullptr; ++entry) {
-    if (!absl::StartsWith(*entry, kVariable)) continue;
-    absl::StatusOr<std::function<void()>> kill = ParseTestKill(*entry + kVariable.size());
-    if (!kill.ok()) return kill.status();
-    options.after_commit = *std::move(kill);
-  }
-  return absl::OkStatus();
-}
-
 // Whether the first word leaves no doubt that it is about the whole program.
 bool NamesCommand(const std::vector<std::string>& words) {
   if (words.empty()) return false;
@@ -196,33 +186,21 @@ CommandLine ParseCommandLine(std::vector<std::string> words, char* const* enviro
   std::string day;
   reopen.add_option("--day", day, "UTC day, 2026-11-02")->type_name("DAY")->required();
 
-  try {
-    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
-    app.parse(std::move(words));
-  } catch (const CLI::CallForHelp& help) {
-    // Of the whole program: with the options that need no command.
-    if (app.get_subcommands().empty())
-      out << app.help() << "\n" << serve.help();
-    else
-      app.exit(help, out, err);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    // The version is an "error" with exit code 0.
-    return app.exit(error, out, err) == 0 ? 0 : OptionSet::kBadUsage;
-  }
+  if (const auto done = ParseWords(std::move(words), app, serve, out, err)) return *done;
   set.Read(environment);
   if (backup || reopen) {
     CheckDatabase(set, options);
   } else {
     CheckServeOptions(set, options);
   }
-  const absl::Status kill = ReadTestKill(environment, options);
-  if (!kill.ok()) err << kill.message() << "\n";
+  const absl::StatusOr<std::function<void()>> kill = ReadTestKill(environment, "after_commit");
+  if (!kill.ok()) err << kill.status().message() << "\n";
   if (!set.ok()) {
     err << set.errors();
     return set.exit_status();
   }
   if (!kill.ok()) return OptionSet::kBadUsage;
+  options.after_commit = *kill;
   if (backup) {
     backup_options.database = options.database;
     return backup_options;

@@ -10,12 +10,12 @@
 #include <sstream>
 #include <variant>
 
-#include "absl/algorithm/container.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "proto/options/option_set.h"
 #include "proto/service_manager/service_manager.h"
 #include "server/program/incident_log.h"
 
@@ -54,13 +54,6 @@ class Signals {
   sigset_t set_;
 };
 
-void MaskSighup(int how) {
-  sigset_t hangup;
-  sigemptyset(&hangup);
-  sigaddset(&hangup, SIGHUP);
-  pthread_sigmask(how, &hangup, nullptr);
-}
-
 std::shared_ptr<spdlog::logger> CreateLogger() {
   auto log = std::make_shared<spdlog::logger>("mxtally-server",
                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -82,11 +75,7 @@ bool ReadAgain(ServeOptions& options, const std::vector<std::string>& words,
     }
     return false;
   }
-  std::vector<std::string> later = ChangedOptions(options.values, after->values);
-  later.erase(std::remove_if(
-                  later.begin(), later.end(),
-                  [](const std::string& name) { return absl::c_linear_search(kReloadable, name); }),
-              later.end());
+  const std::vector<std::string> later = ChangedOptions(options.values, after->values, kReloadable);
   if (!later.empty()) {
     spdlog::warn("changed, but only a restart puts into force: {}", absl::StrJoin(later, ", "));
   }
@@ -108,9 +97,6 @@ std::string StatusText(const Server& server) {
 }
 
 }  // namespace
-
-void HoldSighup() { MaskSighup(SIG_BLOCK); }
-void ReleaseSighup() { MaskSighup(SIG_UNBLOCK); }
 
 int Serve(const ServeOptions& given, const std::vector<std::string>& words,
           char* const* environment) {

@@ -10,13 +10,6 @@
 
 namespace mxtally {
 
-// Keeps a SIGHUP that comes before the server is ready, instead of dying of it.
-// Called first of all, because the service manager, or a script that rotates
-// logs, knows nothing of how far a start is.
-void HoldSighup();
-// For commands that serve nothing: one that has come, or comes, ends the process.
-void ReleaseSighup();
-
 // Serves until SIGTERM or SIGINT.  On SIGHUP the options are read again from
 // `words` and `environment`, as ParseCommandLine() did: what can change while
 // the server runs does, what cannot is named in the log, and where anything is

@@ -266,6 +266,13 @@ TEST(ChangedOptionsTest, NamesWhatIsNewGoneOrDifferent) {
       ElementsAre("a", "b", "d"));
 }
 
+TEST(ChangedOptionsTest, ReloadableOnesAreLeftOut) {
+  constexpr const char* kReloadable[] = {"a", "d"};
+  EXPECT_THAT(
+      ChangedOptions({{"a", "1"}, {"b", "1"}}, {{"a", "2"}, {"b", "2"}, {"d", "1"}}, kReloadable),
+      ElementsAre("b"));
+}
+
 TEST_F(OptionSetTest, ValuesAreThoseOfThePlaceThatDecides) {
   File("name = \"file\"\nfile = [\"a\", \"b\"]\nquick = true\n");
   ASSERT_TRUE(Run({"--name", "line"}, {"MXTALLY_TEST_PROGRAM_WORKERS=7"})) << errors_;
