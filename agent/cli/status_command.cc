@@ -14,9 +14,9 @@
 #include "absl/strings/str_join.h"
 #include "agent/checkpoint/checkpoint_file.h"
 #include "agent/checkpoint/run_state_file.h"
-#include "agent/pipeline/timestamps.h"
 #include "mxtally/agent/v1/checkpoint.pb.h"
 #include "mxtally/agent/v1/run_state.pb.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -59,7 +59,7 @@ struct Report {
 
 std::optional<absl::Time> TimeOf(bool present, const google::protobuf::Timestamp& time) {
   if (!present) return std::nullopt;
-  return FromTimestamp(time);
+  return GetTimestamp(time);
 }
 
 // Adds where the file stands now, which is right also while no agent runs.
@@ -158,8 +158,8 @@ std::string Text(absl::Time time) {
 std::string Text(const std::optional<absl::Time>& time) { return time ? Text(*time) : "never"; }
 
 std::string Text(const v1::Gap& gap) {
-  return absl::StrCat(Text(FromTimestamp(gap.start_time())), " to ",
-                      Text(FromTimestamp(gap.end_time())), ", at least ", gap.bytes_min(),
+  return absl::StrCat(Text(GetTimestamp(gap.start_time())), " to ",
+                      Text(GetTimestamp(gap.end_time())), ", at least ", gap.bytes_min(),
                       " bytes (", v1::GapReason_Name(gap.reason()), ")");
 }
 
@@ -173,22 +173,22 @@ void PrintTable(const Report& report, absl::Time now, std::ostream& out) {
   std::string agent = report.running ? "running" : "not running";
   if (report.has_state) {
     absl::StrAppend(&agent, ", release ", state.agent_version(), ", started ",
-                    Text(FromTimestamp(state.start_time())));
+                    Text(GetTimestamp(state.start_time())));
   }
   PrintField(out, "agent", agent);
   if (report.has_state) {
     std::string connection = state.connected() && report.running ? "connected" : "not connected";
     if (state.has_connected_change_time()) {
-      absl::StrAppend(&connection, " since ", Text(FromTimestamp(state.connected_change_time())));
+      absl::StrAppend(&connection, " since ", Text(GetTimestamp(state.connected_change_time())));
     }
     if (!state.connection_failure().empty()) {
       absl::StrAppend(&connection, ": ", state.connection_failure());
     }
     PrintField(out, "server", absl::StrCat(state.server(), ", ", connection));
     PrintField(out, "as of",
-               absl::StrCat(Text(FromTimestamp(state.write_time())), ", ",
-                            absl::FormatDuration(absl::Trunc(
-                                now - FromTimestamp(state.write_time()), absl::Seconds(1))),
+               absl::StrCat(Text(GetTimestamp(state.write_time())), ", ",
+                            absl::FormatDuration(absl::Trunc(now - GetTimestamp(state.write_time()),
+                                                             absl::Seconds(1))),
                             " ago"));
     if (state.rejected_sessions() > 0) {
       PrintField(out, "rejected", absl::StrCat(state.rejected_sessions(), " sessions"));
@@ -281,8 +281,8 @@ Json JsonOf(const LogReport& log) {
   google::protobuf::ListValue& gaps = List(json, "gaps");
   for (const v1::Gap& gap : log.gaps) {
     Json& entry = *gaps.add_values()->mutable_struct_value();
-    Set(entry, "start", Text(FromTimestamp(gap.start_time())));
-    Set(entry, "end", Text(FromTimestamp(gap.end_time())));
+    Set(entry, "start", Text(GetTimestamp(gap.start_time())));
+    Set(entry, "end", Text(GetTimestamp(gap.end_time())));
     Set(entry, "bytes_min", std::optional(gap.bytes_min()));
     Set(entry, "reason", v1::GapReason_Name(gap.reason()));
   }

@@ -6,6 +6,7 @@
 #include "agent/pipeline/timestamps.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -125,7 +126,7 @@ void BatchBuilder::CloseGaps(absl::Time end) {
     if (gap.has_end_time()) continue;
     if (!gap.has_start_time()) *gap.mutable_start_time() = ToTimestamp(end);
     // A clock may have stepped back; an interval never ends before it begins.
-    *gap.mutable_end_time() = ToTimestamp(std::max(end, FromTimestamp(gap.start_time())));
+    *gap.mutable_end_time() = ToTimestamp(std::max(end, GetTimestamp(gap.start_time())));
   }
 }
 

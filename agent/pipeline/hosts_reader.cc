@@ -6,6 +6,7 @@
 
 #include "agent/pipeline/timestamps.h"
 #include "agent/session/text.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -49,7 +50,7 @@ HostsReader::~HostsReader() {
 
 void HostsReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
   if (checkpoint.cut().has_log_time()) {
-    clock_.Restore({.now = FromTimestamp(checkpoint.cut().log_time()), .jump = std::nullopt});
+    clock_.Restore({.now = GetTimestamp(checkpoint.cut().log_time()), .jump = std::nullopt});
     builder_.SetTime(clock_.now());
   }
   own_.reader.Restore(checkpoint);
@@ -60,7 +61,7 @@ void HostsReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
     const std::optional<Hosts::iterator> host = Add(saved.host());
     if (!host) continue;
     std::optional<absl::Time> log_time;
-    if (saved.has_log_time()) log_time = FromTimestamp(saved.log_time());
+    if (saved.has_log_time()) log_time = GetTimestamp(saved.log_time());
     (*host)->reader.RestoreState(saved.framer(), saved.assembler(), log_time);
     (*host)->reader.set_mta(saved.mta());
     (*host)->part->start = log_time;

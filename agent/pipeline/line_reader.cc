@@ -9,6 +9,7 @@
 #include "agent/parser/dialect.h"
 #include "agent/parser/logger.h"
 #include "agent/pipeline/timestamps.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -37,7 +38,7 @@ LineReader::LineReader(AssemblerOptions options, FramerOptions framer_options,
 
 void LineReader::Restore(const agent::v1::LogCheckpoint& checkpoint) {
   std::optional<absl::Time> log_time;
-  if (checkpoint.cut().has_log_time()) log_time = FromTimestamp(checkpoint.cut().log_time());
+  if (checkpoint.cut().has_log_time()) log_time = GetTimestamp(checkpoint.cut().log_time());
   RestoreState(checkpoint.framer(), checkpoint.assembler(), log_time);
 }
 
@@ -46,11 +47,11 @@ void LineReader::RestoreState(const agent::v1::FramerState& framer,
                               std::optional<absl::Time> log_time) {
   FramerState state;
   if (framer.has_last_time()) {
-    state.last_time = FromTimestamp(framer.last_time());
+    state.last_time = GetTimestamp(framer.last_time());
     state.utc_offset = absl::Seconds(framer.utc_offset_seconds());
     LogClock::State& clock = state.year_clock;
-    if (framer.has_year_time()) clock.now = FromTimestamp(framer.year_time());
-    if (framer.has_year_jump_time()) clock.jump = FromTimestamp(framer.year_jump_time());
+    if (framer.has_year_time()) clock.now = GetTimestamp(framer.year_time());
+    if (framer.has_year_jump_time()) clock.jump = GetTimestamp(framer.year_jump_time());
   }
   if (log_time) {
     clock_.Restore({.now = *log_time, .jump = std::nullopt});
@@ -60,7 +61,7 @@ void LineReader::RestoreState(const agent::v1::FramerState& framer,
   assembler_.Restore(assembler);
   if (assembler.has_first_line_time() && state.last_time) {
     first_line_.Restore(
-        {.hash = assembler.first_line_hash(), .time = FromTimestamp(assembler.first_line_time())},
+        {.hash = assembler.first_line_hash(), .time = GetTimestamp(assembler.first_line_time())},
         *state.last_time);
   }
   adopted_host_ = assembler.header_host();

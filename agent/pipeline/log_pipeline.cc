@@ -7,6 +7,7 @@
 #include "agent/pipeline/batch_builder.h"
 #include "agent/pipeline/line_reader.h"
 #include "agent/pipeline/timestamps.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -106,7 +107,7 @@ absl::Status LogPipelineImpl::OpenAsFirstMet(const agent::v1::LogCheckpoint& che
   LogStart start;
   if (checkpoint.has_cut()) start.cut = checkpoint.cut();
   start.from_oldest = !checkpoint.has_cut();
-  start.first_met = FromTimestamp(checkpoint.first_met_time());
+  start.first_met = GetTimestamp(checkpoint.first_met_time());
   Begin(std::move(start));
   return OpenFollower();
 }
@@ -199,7 +200,7 @@ void LogPipelineImpl::ReachedEndOfLog(absl::Time now) {
     const v1::Cut here = Place();
     start_.reset();
     std::optional<absl::Time> lost_time;
-    if (lost.has_log_time()) lost_time = FromTimestamp(lost.log_time());
+    if (lost.has_log_time()) lost_time = GetTimestamp(lost.log_time());
     builder_.AddGap(v1::GAP_REASON_FILE_GONE, lost_time, 0);
     if (reader_->last_time()) builder_.SetTime(*reader_->last_time());
     EndBatch(here, /*snapshot=*/true, now);

@@ -1,4 +1,4 @@
-// absl::Time <-> google.protobuf.Timestamp.
+// Times as the protocol permits them.
 
 #ifndef MXTALLY_AGENT_PIPELINE_TIMESTAMPS_H_
 #define MXTALLY_AGENT_PIPELINE_TIMESTAMPS_H_
@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 
@@ -15,17 +16,9 @@ namespace mxtally {
 // become the first and the last time that the protocol permits.
 inline google::protobuf::Timestamp ToTimestamp(absl::Time time) {
   constexpr int64_t kSecondsMax = 253'402'300'799;
-  time = std::clamp(time, absl::UnixEpoch(), absl::FromUnixSeconds(kSecondsMax));
-  const int64_t seconds = absl::ToUnixSeconds(time);
   google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(seconds);
-  timestamp.set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  SetTimestamp(std::clamp(time, absl::UnixEpoch(), absl::FromUnixSeconds(kSecondsMax)), timestamp);
   return timestamp;
-}
-
-inline absl::Time FromTimestamp(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
 }
 
 }  // namespace mxtally

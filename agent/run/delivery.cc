@@ -7,6 +7,7 @@
 #include "agent/pipeline/timestamps.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -276,7 +277,7 @@ void Delivery::SendBatch(absl::Time now) {
                     .checkpoint = std::move(batch->checkpoint),
                     .caught_up = std::nullopt};
   if (batch->batch.has_caught_up_time()) {
-    sent.caught_up = FromTimestamp(batch->batch.caught_up_time());
+    sent.caught_up = GetTimestamp(batch->batch.caught_up_time());
   }
   std::string request = SerializeRequest(*batch);
   sent.bytes = static_cast<int64_t>(request.size());

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/pipeline/timestamps.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -112,7 +113,7 @@ v1::AgentStatus FollowedLogs::Status(
       log_status = log.pipeline->Status();
       if (!log.pipeline->mta().empty()) mta_ = log.pipeline->mta();
       if (log_status.has_caught_up_time() && all_acknowledged(log.files.path)) {
-        log.caught_up = FromTimestamp(log_status.caught_up_time());
+        log.caught_up = GetTimestamp(log_status.caught_up_time());
       }
     }
     log_status.set_log(log.files.path);

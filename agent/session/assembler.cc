@@ -6,11 +6,11 @@
 
 #include "agent/session/framed_sessions.h"
 #include "agent/session/outbound_sessions.h"
-#include "agent/session/proto_time.h"
 #include "agent/session/reusable_connections.h"
 #include "agent/session/session_life.h"
 #include "agent/session/session_table.h"
 #include "agent/session/unframed_sessions.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {

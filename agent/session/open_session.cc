@@ -6,9 +6,9 @@
 #include "absl/strings/match.h"
 #include "agent/session/assembler.h"
 #include "agent/session/bounds.h"
-#include "agent/session/proto_time.h"
 #include "agent/session/text.h"
 #include "agent/session/tls_decision.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {

@@ -16,7 +16,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "agent/session/proto_time.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {

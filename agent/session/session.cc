@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "agent/session/proto_time.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "agent/parser/postfix.h"
-#include "agent/session/proto_time.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 

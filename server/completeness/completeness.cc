@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/completeness/findings.h"
 
 namespace mxtally {
@@ -22,23 +23,13 @@ std::string Stamp(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
-absl::Time ToTime(const google::protobuf::Timestamp& stamp) {
-  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
-}
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* stamp) {
-  stamp->set_seconds(absl::ToUnixSeconds(time));
-  stamp->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(stamp->seconds())) /
-                                        absl::Nanoseconds(1)));
-}
-
 // The gaps of one log.  A gap of which one side is not known is taken to be a
 // point: it is listed, but hides nothing else.
 IntervalSet GapsOf(const HostCoverage& host, const std::string& log) {
   std::vector<Interval> gaps;
   for (const v1::HostGap& gap : host.gaps) {
     if (gap.log() != log || !gap.has_start_time() || !gap.has_end_time()) continue;
-    gaps.push_back({ToTime(gap.start_time()), ToTime(gap.end_time())});
+    gaps.push_back({GetTimestamp(gap.start_time()), GetTimestamp(gap.end_time())});
   }
   return Union(std::move(gaps));
 }
@@ -263,8 +254,10 @@ void Assessment::AddGaps(const HostCoverage& host) {
   for (const v1::HostGap& gap : host.gaps) {
     std::string reason = absl::StrCat("log ", gap.log(), " of host ", host.host,
                                       " misses at least ", gap.bytes_min(), " bytes");
-    if (gap.has_start_time()) absl::StrAppend(&reason, " from ", Stamp(ToTime(gap.start_time())));
-    if (gap.has_end_time()) absl::StrAppend(&reason, " to ", Stamp(ToTime(gap.end_time())));
+    if (gap.has_start_time()) {
+      absl::StrAppend(&reason, " from ", Stamp(GetTimestamp(gap.start_time())));
+    }
+    if (gap.has_end_time()) absl::StrAppend(&reason, " to ", Stamp(GetTimestamp(gap.end_time())));
     Reason(std::move(reason));
     gaps_.push_back(gap);
   }
@@ -285,7 +278,7 @@ void Assessment::AddClockSkews(const HostCoverage& host) {
         "the clock of host ", host.host, " was up to ",
         absl::FormatDuration(absl::Trunc(absl::Seconds(std::abs(ahead)), absl::Seconds(1))),
         ahead < 0 ? " behind" : " ahead of", " the server's, which concerns log ", "times from ",
-        Stamp(ToTime(skew.start_time())), " to ", Stamp(ToTime(skew.end_time()))));
+        Stamp(GetTimestamp(skew.start_time())), " to ", Stamp(GetTimestamp(skew.end_time()))));
     if (answer_.clock_skews_size() < kListMax) *answer_.add_clock_skews() = skew;
   }
   if (worst != 0) AddFinding(ClockSkewFinding(host.host, absl::Seconds(worst)));
@@ -338,13 +331,13 @@ v1::Completeness Assessment::Finish(bool any_host, bool all) && {
   answer_.set_hosts_expected(expected_);
   answer_.set_hosts_reporting(reporting_);
   std::stable_sort(gaps_.begin(), gaps_.end(), [](const v1::HostGap& a, const v1::HostGap& b) {
-    return ToTime(a.start_time()) < ToTime(b.start_time());
+    return GetTimestamp(a.start_time()) < GetTimestamp(b.start_time());
   });
   if (gaps_.size() > kListMax) gaps_.resize(kListMax);
   for (v1::HostGap& gap : gaps_) *answer_.add_gaps() = std::move(gap);
   if (data_.has_value()) {
-    SetTime(data_->start, answer_.mutable_data_from());
-    SetTime(data_->end, answer_.mutable_data_to());
+    SetTimestamp(data_->start, *answer_.mutable_data_from());
+    SetTimestamp(data_->end, *answer_.mutable_data_to());
   }
 
   answer_.set_complete(reason_count_ == 0);

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/completeness/completeness.h"
 #include "server/completeness/findings.h"
 #include "server/grpc_status/quoted.h"
@@ -27,16 +28,6 @@ constexpr size_t kListMax = 1000;
 // Stamps of a clock that is wrong may lie so far ahead.
 constexpr absl::Duration kFarAhead = absl::Hours(24 * 365 * 10);
 
-absl::Time ToTime(const google::protobuf::Timestamp& stamp) {
-  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
-}
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* stamp) {
-  stamp->set_seconds(absl::ToUnixSeconds(time));
-  stamp->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(stamp->seconds())) /
-                                        absl::Nanoseconds(1)));
-}
-
 std::vector<std::string> LowerCase(const google::protobuf::RepeatedPtrField<std::string>& names) {
   std::vector<std::string> lower;
   for (const std::string& name : names) lower.push_back(absl::AsciiStrToLower(name));
@@ -45,13 +36,14 @@ std::vector<std::string> LowerCase(const google::protobuf::RepeatedPtrField<std:
 
 v1::HostState StateOf(const v1::Host& host, absl::Time now, const CompletenessOptions& options) {
   if (host.has_retired_time()) return v1::HOST_STATE_RETIRED;
-  if (!host.has_last_seen_time() || ToTime(host.last_seen_time()) < now - options.silent_after) {
+  if (!host.has_last_seen_time() ||
+      GetTimestamp(host.last_seen_time()) < now - options.silent_after) {
     return v1::HOST_STATE_SILENT;
   }
-  if (!host.has_caught_up_time() || ToTime(host.caught_up_time()) < now - options.lag_max) {
+  if (!host.has_caught_up_time() || GetTimestamp(host.caught_up_time()) < now - options.lag_max) {
     return v1::HOST_STATE_LAGGING;
   }
-  if (!host.has_last_session_time() || ToTime(host.last_session_time()) < now - kQuietAfter) {
+  if (!host.has_last_session_time() || GetTimestamp(host.last_session_time()) < now - kQuietAfter) {
     return v1::HOST_STATE_QUIET;
   }
   return v1::HOST_STATE_REPORTING;
@@ -64,7 +56,7 @@ std::optional<absl::Duration> Ahead(const v1::Host& host, absl::Time now,
   absl::Duration ahead = absl::Seconds(host.clock_ahead_seconds());
   for (const v1::HostLog& log : host.logs()) {
     if (!log.has_log_time()) continue;
-    const absl::Duration stamps = ToTime(log.log_time()) - now;
+    const absl::Duration stamps = GetTimestamp(log.log_time()) - now;
     if (stamps > absl::AbsDuration(ahead)) ahead = stamps;
   }
   if (absl::AbsDuration(ahead) <= options.lag_max) return std::nullopt;
@@ -100,7 +92,8 @@ void AddFindings(const HostCoverage* coverage, absl::Time now, const Completenes
   if (!host.has_last_seen_time()) {
     *host.add_findings() = NeverReportedFinding(host.host());
   } else if (host.state() == v1::HOST_STATE_SILENT) {
-    *host.add_findings() = SilentFinding(host.host(), ToTime(host.last_seen_time()), collected);
+    *host.add_findings() =
+        SilentFinding(host.host(), GetTimestamp(host.last_seen_time()), collected);
   } else if (host.state() == v1::HOST_STATE_LAGGING) {
     *host.add_findings() = LaggingFinding(host.host(), collected);
   }
@@ -133,7 +126,7 @@ absl::StatusOr<std::vector<v1::Host>> DescribeHosts(const Store& store,
     host.set_state(StateOf(host, now, options));
     host.set_connected(connected(host.host()));
     if (host.has_caught_up_time()) {
-      const absl::Duration lag = now - ToTime(host.caught_up_time());
+      const absl::Duration lag = now - GetTimestamp(host.caught_up_time());
       host.set_lag_seconds(std::max(0.0, absl::ToDoubleSeconds(lag)));
     }
     const auto known = coverage_of.find(host.host());
@@ -152,20 +145,20 @@ void AddNewest(const std::vector<Item>& items, Field* field) {
 void AddIntervals(const HostCoverage& coverage, v1::GetHostResponse& response) {
   for (const auto& [start, end] : coverage.expected) {
     v1::TimeInterval& interval = *response.add_expected();
-    SetTime(start, interval.mutable_start_time());
-    if (end != absl::InfiniteFuture()) SetTime(end, interval.mutable_end_time());
+    SetTimestamp(start, *interval.mutable_start_time());
+    if (end != absl::InfiniteFuture()) SetTimestamp(end, *interval.mutable_end_time());
   }
   std::vector<v1::LogInterval> covered;
   for (const HostCoverage::Log& log : coverage.logs) {
     for (const auto& [start, end] : log.covered) {
       v1::LogInterval& interval = covered.emplace_back();
       interval.set_log(log.log);
-      SetTime(start, interval.mutable_start_time());
-      SetTime(end, interval.mutable_end_time());
+      SetTimestamp(start, *interval.mutable_start_time());
+      SetTimestamp(end, *interval.mutable_end_time());
     }
   }
   std::stable_sort(covered.begin(), covered.end(), [](const auto& a, const auto& b) {
-    return ToTime(a.start_time()) < ToTime(b.start_time());
+    return GetTimestamp(a.start_time()) < GetTimestamp(b.start_time());
   });
   AddNewest(covered, response.mutable_covered());
 }
@@ -229,7 +222,7 @@ absl::StatusOr<v1::GetHostResponse> AnswerGetHost(const Store& store,
     HostCoverage& host = coverage->front();
     AddIntervals(host, response);
     std::stable_sort(host.gaps.begin(), host.gaps.end(), [](const auto& a, const auto& b) {
-      return ToTime(a.start_time()) < ToTime(b.start_time());
+      return GetTimestamp(a.start_time()) < GetTimestamp(b.start_time());
     });
     AddNewest(host.gaps, response.mutable_gaps());
     AddNewest(host.tls_logging_gaps, response.mutable_tls_logging_gaps());

@@ -10,6 +10,7 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/grpc_status/grpc_status.h"
 #include "server/ingest/serialized_sessions.h"
 #include "server/ingest/validate.h"
@@ -43,10 +44,6 @@ std::string_view CopyTo(google::protobuf::Arena& arena, const grpc::ByteBuffer& 
     end += slice.size();
   }
   return {copy, static_cast<size_t>(end - copy)};
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& stamp) {
-  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
 }
 
 absl::Time HourOf(const google::protobuf::Timestamp& stamp) {
@@ -213,7 +210,7 @@ absl::Status IngestStream::TakeHello(const v1::AgentHello& hello) {
   hello_alarm_.Cancel();
   ConnectedHosts::Stream stream{.certificate_expires = owner_.certificate_expires,
                                 .address = context_.peer()};
-  if (hello.has_wall_time()) stream.opened = ToTime(hello.wall_time());
+  if (hello.has_wall_time()) stream.opened = GetTimestamp(hello.wall_time());
   const ConnectedHosts::Added added = shared_.connected.Add(host_, std::move(stream));
   number_ = added.number;
   shared_.observer.OnStreamOpened(host_, added.streams);
@@ -330,7 +327,7 @@ absl::Status IngestStream::TakeStatus(const v1::AgentStatus& status, int64_t byt
 void IngestStream::NoteNewerAgent(const v1::AgentStatus& status) {
   if (!status.has_wall_time()) return;
   const std::optional<std::string> newer =
-      shared_.connected.NewerAgent(host_, number_, ToTime(status.wall_time()));
+      shared_.connected.NewerAgent(host_, number_, GetTimestamp(status.wall_time()));
   if (!newer.has_value()) return;
   const std::string addresses = absl::StrCat(context_.peer(), " and ", *newer);
   shared_.incidents.Note(HostIncident::kTwoAgents, host_, addresses);

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "agent/pipeline/timestamps.h"
+#include "proto/timestamps/timestamps.h"
 #include "tests/agent/pipeline/pipeline_fixture.h"
 
 namespace mxtally {
@@ -20,8 +20,8 @@ TEST_F(PipelineTest, FirstReadingHasNoStartAndIsCounted) {
   ASSERT_EQ(batches.size(), 1);
   EXPECT_FALSE(batches[0].has_start());
   EXPECT_EQ(batches[0].end().offset(), std::filesystem::file_size(Path("mail.log")));
-  EXPECT_EQ(FromTimestamp(batches[0].end().log_time()), At(11));
-  EXPECT_EQ(FromTimestamp(batches[0].caught_up_time()), now_);
+  EXPECT_EQ(GetTimestamp(batches[0].end().log_time()), At(11));
+  EXPECT_EQ(GetTimestamp(batches[0].caught_up_time()), now_);
   EXPECT_EQ(batches[0].log(), Path("mail.log"));
   EXPECT_EQ(server_.sessions().size(), 1);
   EXPECT_EQ(server_.total().read(), 2);
@@ -47,10 +47,10 @@ TEST_F(PipelineTest, NothingNewIsNoBatch) {
   Session(10, 100);
   OpenAndDeliver();
   EXPECT_EQ(Next(), std::nullopt);
-  EXPECT_EQ(FromTimestamp(pipeline_->Status().caught_up_time()), now_);
+  EXPECT_EQ(GetTimestamp(pipeline_->Status().caught_up_time()), now_);
   now_ += absl::Seconds(30);
   EXPECT_EQ(Next(), std::nullopt);
-  EXPECT_EQ(FromTimestamp(pipeline_->Status().caught_up_time()), now_);
+  EXPECT_EQ(GetTimestamp(pipeline_->Status().caught_up_time()), now_);
 }
 
 TEST_F(PipelineTest, FirstCaughtUpBatchComesThoughEmpty) {
@@ -216,7 +216,7 @@ TEST_F(PipelineTest, OpenSessionsGoOnAfterARestart) {
   OpenAndDeliver();
   EXPECT_EQ(server_.sessions().size(), 0);
   EXPECT_EQ(pipeline_->Status().open_sessions(), 1);
-  EXPECT_EQ(FromTimestamp(pipeline_->Status().oldest_open_time()), At(10));
+  EXPECT_EQ(GetTimestamp(pipeline_->Status().oldest_open_time()), At(10));
   Disconnect(20, 100);
   OpenAndDeliver();
   ASSERT_EQ(server_.sessions().size(), 1);
@@ -483,8 +483,8 @@ TEST_F(PipelineTest, GoneFileIsAGapBetweenTheLinesAroundIt) {
   OpenAndDeliver();
   ASSERT_EQ(server_.gaps().size(), 1);
   EXPECT_EQ(server_.gaps()[0].reason(), v1::GAP_REASON_FILE_GONE);
-  EXPECT_EQ(FromTimestamp(server_.gaps()[0].start_time()), At(11));
-  EXPECT_EQ(FromTimestamp(server_.gaps()[0].end_time()), At(500));
+  EXPECT_EQ(GetTimestamp(server_.gaps()[0].start_time()), At(11));
+  EXPECT_EQ(GetTimestamp(server_.gaps()[0].end_time()), At(500));
   EXPECT_EQ(server_.total().read(), 4);
   EXPECT_EQ(server_.beginnings(), 1);
 }
@@ -498,8 +498,8 @@ TEST_F(PipelineTest, TruncationBeforeTheEndIsAGap) {
   Deliver();
   ASSERT_EQ(server_.gaps().size(), 1);
   EXPECT_EQ(server_.gaps()[0].reason(), v1::GAP_REASON_TRUNCATED);
-  EXPECT_EQ(FromTimestamp(server_.gaps()[0].start_time()), At(11));
-  EXPECT_EQ(FromTimestamp(server_.gaps()[0].end_time()), At(500));
+  EXPECT_EQ(GetTimestamp(server_.gaps()[0].start_time()), At(11));
+  EXPECT_EQ(GetTimestamp(server_.gaps()[0].end_time()), At(500));
   EXPECT_EQ(server_.sessions().size(), 2);
 }
 
@@ -515,8 +515,8 @@ TEST_F(PipelineTest, StoredCutThatIsGoneBeginsAnewWithAGap) {
   EXPECT_FALSE(batches[1].has_start());
   EXPECT_TRUE(batches[1].has_caught_up_time());
   ASSERT_EQ(server_.gaps().size(), 1);
-  EXPECT_EQ(FromTimestamp(server_.gaps()[0].start_time()), At(11));
-  EXPECT_EQ(FromTimestamp(server_.gaps()[0].end_time()), At(501));
+  EXPECT_EQ(GetTimestamp(server_.gaps()[0].start_time()), At(11));
+  EXPECT_EQ(GetTimestamp(server_.gaps()[0].end_time()), At(501));
   EXPECT_EQ(server_.sessions().size(), 2);
   Session(600, 100);
   Deliver();
@@ -530,7 +530,7 @@ TEST_F(PipelineTest, YearComesFromTheReferenceTime) {
   Append("Feb 28 10:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]");
   Append("Feb 28 10:00:01 mx1 postfix/smtpd[1]: disconnect from a.example[192.0.2.1]");
   const Batches batches = OpenAndDeliver();
-  EXPECT_EQ(FromTimestamp(batches[0].end().log_time()),
+  EXPECT_EQ(GetTimestamp(batches[0].end().log_time()),
             absl::FromCivil(absl::CivilSecond(2019, 2, 28, 10, 0, 1), absl::UTCTimeZone()));
 }
 
@@ -542,7 +542,7 @@ TEST_F(PipelineTest, YearComesFromTheDateInTheName) {
          "mail.log-20150102");
   OpenAndDeliver();
   ASSERT_EQ(server_.sessions().size(), 1);
-  EXPECT_EQ(FromTimestamp(server_.sessions().begin()->second.key().stamp()),
+  EXPECT_EQ(GetTimestamp(server_.sessions().begin()->second.key().stamp()),
             absl::FromCivil(absl::CivilSecond(2015, 1, 2, 3, 0, 0), absl::UTCTimeZone()));
 }
 

@@ -2,8 +2,8 @@
 
 #include <random>
 
-#include "agent/pipeline/timestamps.h"
 #include "gmock/gmock.h"
+#include "proto/timestamps/timestamps.h"
 #include "tests/agent/run/delivery_fixture.h"
 
 namespace mxtally {
@@ -414,7 +414,7 @@ TEST_F(DeliveryTest, QuietLogIsCaughtUpAsOfNow) {
   Session(1);
   Start();
   Run(absl::Minutes(5));
-  const absl::Time caught_up = FromTimestamp(statuses_.back().logs(0).caught_up_time());
+  const absl::Time caught_up = GetTimestamp(statuses_.back().logs(0).caught_up_time());
   EXPECT_GT(caught_up, clock_ - absl::Seconds(20));
 }
 

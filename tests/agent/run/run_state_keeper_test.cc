@@ -9,6 +9,7 @@
 #include "agent/pipeline/timestamps.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -88,7 +89,7 @@ TEST_F(RunStateKeeperTest, WritesAtTheStartWhoRuns) {
   const agent::v1::RunState state = OnDisk();
   EXPECT_EQ(state.host(), "mx1");
   EXPECT_EQ(state.server(), "localhost:4625");
-  EXPECT_EQ(FromTimestamp(state.start_time()), now_);
+  EXPECT_EQ(GetTimestamp(state.start_time()), now_);
   EXPECT_FALSE(state.connected());
 }
 
@@ -96,7 +97,7 @@ TEST_F(RunStateKeeperTest, ConnectionIsWrittenWhenItChanges) {
   now_ += absl::Seconds(1);
   keeper_->OnConnected({});
   EXPECT_TRUE(OnDisk().connected());
-  EXPECT_EQ(FromTimestamp(OnDisk().connected_change_time()), now_);
+  EXPECT_EQ(GetTimestamp(OnDisk().connected_change_time()), now_);
 
   keeper_->OnDisconnected(absl::OkStatus(), absl::ZeroDuration());
   EXPECT_TRUE(OnDisk().connected()) << "the server let the stream end";
@@ -107,7 +108,7 @@ TEST_F(RunStateKeeperTest, ConnectionIsWrittenWhenItChanges) {
   now_ += absl::Seconds(1);
   keeper_->OnDisconnected(absl::UnavailableError("refused again"), absl::Seconds(1));
   EXPECT_FALSE(OnDisk().connected());
-  EXPECT_EQ(FromTimestamp(OnDisk().connected_change_time()), since);
+  EXPECT_EQ(GetTimestamp(OnDisk().connected_change_time()), since);
   EXPECT_EQ(OnDisk().connection_failure(), "UNAVAILABLE: refused again");
 }
 
@@ -115,17 +116,17 @@ TEST_F(RunStateKeeperTest, ProgressIsWrittenAtMostEveryFewSeconds) {
   now_ += absl::Seconds(3);
   keeper_->OnAcknowledged("a.log");
   const absl::Time written = now_;
-  EXPECT_EQ(FromTimestamp(OnDisk().logs(0).acknowledged_time()), written);
+  EXPECT_EQ(GetTimestamp(OnDisk().logs(0).acknowledged_time()), written);
   now_ += absl::Seconds(2);
   keeper_->OnAcknowledged("a.log");
-  EXPECT_EQ(FromTimestamp(OnDisk().logs(0).acknowledged_time()), written);
+  EXPECT_EQ(GetTimestamp(OnDisk().logs(0).acknowledged_time()), written);
   now_ += absl::Seconds(1);
   v1::AgentStatus status;
   status.add_logs()->set_log("a.log");
   status.mutable_logs(0)->set_bytes_behind(7);
   keeper_->OnStatus(status);
   EXPECT_EQ(OnDisk().logs(0).status().bytes_behind(), 7);
-  EXPECT_EQ(FromTimestamp(OnDisk().logs(0).acknowledged_time()), written + absl::Seconds(2));
+  EXPECT_EQ(GetTimestamp(OnDisk().logs(0).acknowledged_time()), written + absl::Seconds(2));
 }
 
 TEST_F(RunStateKeeperTest, GapFoundAgainIsOneGap) {
@@ -140,7 +141,7 @@ TEST_F(RunStateKeeperTest, OnlyTheNewestGapsAreKeptAndAllAreCounted) {
   for (int i = 0; i < 40; ++i) keeper_->OnGap("a.log", GapFrom(now_ + absl::Hours(i)));
   EXPECT_EQ(OnDisk().logs(0).gap_count(), 40);
   ASSERT_THAT(OnDisk().logs(0).gaps(), SizeIs(16));
-  EXPECT_EQ(FromTimestamp(OnDisk().logs(0).gaps(15).start_time()), now_ + absl::Hours(39));
+  EXPECT_EQ(GetTimestamp(OnDisk().logs(0).gaps(15).start_time()), now_ + absl::Hours(39));
 }
 
 TEST_F(RunStateKeeperTest, TroublesAreWrittenAndEnd) {

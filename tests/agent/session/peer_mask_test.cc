@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "agent/session/proto_time.h"
 #include "gtest/gtest.h"
 #include "mxtally/v1/session.pb.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {

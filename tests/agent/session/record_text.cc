@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "agent/session/proto_time.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {

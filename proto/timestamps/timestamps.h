@@ -1,7 +1,9 @@
-// Times between absl and protobuf, exact to the nanosecond.
+// absl::Time <-> google.protobuf.Timestamp, exact to the nanosecond.
 
-#ifndef MXTALLY_AGENT_SESSION_PROTO_TIME_H_
-#define MXTALLY_AGENT_SESSION_PROTO_TIME_H_
+#ifndef MXTALLY_PROTO_TIMESTAMPS_TIMESTAMPS_H_
+#define MXTALLY_PROTO_TIMESTAMPS_TIMESTAMPS_H_
+
+#include <cstdint>
 
 #include "absl/time/time.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -21,4 +23,4 @@ inline absl::Time GetTimestamp(const google::protobuf::Timestamp& timestamp) {
 
 }  // namespace mxtally
 
-#endif  // MXTALLY_AGENT_SESSION_PROTO_TIME_H_
+#endif  // MXTALLY_PROTO_TIMESTAMPS_TIMESTAMPS_H_
