@@ -18,7 +18,8 @@ LineClass ParseDialect(const FramedLine& line, Event& event) {
 bool MentionsMta(std::string_view line) {
   return MentionsPostfix(line) || line.find(" sm-mta[") != std::string_view::npos ||
          line.find(" sendmail[") != std::string_view::npos ||
-         line.find(" smtpd[") != std::string_view::npos;
+         line.find(" smtpd[") != std::string_view::npos ||
+         line.find(" exim[") != std::string_view::npos;
 }
 
 }  // namespace mxtally

@@ -181,8 +181,8 @@ std::string_view TakeLastField(std::string_view& text, const char (&name)[N]) {
   return field;
 }
 
-// Passes over an address, with its quotes, or a list of them: everything before `end`
-// outside of "<" and ">".
+// Passes over an address, or a list of them: everything before the first `end` outside of
+// quotes and of "<" and ">".
 template <size_t N>
 bool SkipAddresses(std::string_view& text, const char (&end)[N]) {
   bool in_brackets = false;
@@ -195,7 +195,7 @@ bool SkipAddresses(std::string_view& text, const char (&end)[N]) {
       } else if (c == '"') {
         in_quotes = false;
       }
-    } else if (c == '"' && in_brackets) {
+    } else if (c == '"') {
       in_quotes = true;
     } else if (c == '<') {
       in_brackets = true;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/parser/dialect.h"
 #include "tests/agent/parser/event_text.h"
 
 namespace mxtally {
@@ -152,6 +153,11 @@ TEST(EximTest, HandshakesWithServersThatFailed) {
                 "[192.0.2.7], but the server did not offer TLS support",
            "delivery outbound=yes connection=1xVUV7-0000BY-1m service=smtp peer=m[192.0.2.7] "
            "trouble=tls-not-offered queue-id=1xVUV7-0000BY-1m"}});
+}
+
+TEST(EximTest, LinesWithAHeaderOfAnotherFormAreNoticed) {
+  EXPECT_TRUE(MentionsMta("1762052521.123456 mx1 exim[9]: 2026-11-02 04:02:01 x"));
+  EXPECT_FALSE(MentionsMta("1762052521.123456 mx1 cron[9]: exim"));
 }
 
 // ---- Traps, by their numbers in tests/testdata/traps.txt.

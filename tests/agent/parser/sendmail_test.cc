@@ -298,6 +298,17 @@ TEST(SendmailTrapTest, SenderChosenTextStandsBeforeTheFields) {
             "peer=localhost[127.0.0.1] tls=not-shown queue-id=" QID);
 }
 
+// Sendmail takes them so.
+TEST(SendmailTrapTest, AddressesWithoutBrackets) {
+  EXPECT_TRUE(SmMta(QID ": from=\", size=1, class=0, nrcpts=9, msgid=\"@a.test, size=42, class=0, "
+                        "nrcpts=0, proto=ESMTP, daemon=MTA-v4, relay=[192.0.2.1]")
+                  .starts_with("transaction "));
+  EXPECT_EQ(SmMta(QID ": to=\"x, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=1, relay=x. "
+                      "[1.2.3.4], dsn=2.0.0, stat=Sent\"@b.test, delay=00:00:00, xdelay=00:00:00, "
+                      "mailer=local, pri=31038, dsn=2.0.0, stat=Sent"),
+            "ignored");
+}
+
 TEST(SendmailTrapTest, RelayCutAtAHundredCharactersHasNoAddress) {
   const std::string name(100, 'a');
   EXPECT_EQ(SmMta("STARTTLS=server, relay=" + name +

@@ -105,10 +105,10 @@ Nov  2 04:02:55 mx1 sm-mta[40]: 6A242sxx00040: to=<"{"sendmail-refused}"@b.test>
 Nov  2 04:02:55 mx1 sm-mta[41]: 6A242txx00041: ruleset=check_rcpt, arg1=<"{"sendmail-rcpt}"@b.test>, relay=g.example [192.0.2.41], reject=550 5.7.1 <"{"sendmail-rcpt-2}"@b.test>... Relaying denied
 Nov  2 04:02:55 mx1 sm-mta[41]: 6A242txx00041: <"{"sendmail-unknown}"@b.test>... User unknown
 Nov  2 04:02:56 mx1 sm-mta[41]: 6A242txx00041: lost input channel from g.example [192.0.2.41] to MTA-v4 after rcpt
-Nov  2 04:02:56 mx1 sm-mta[41]: 6A242txx00041: from=<"{"sendmail-sender-2}"@a.test>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA-v4, relay=g.example [192.0.2.41]
+Nov  2 04:02:56 mx1 sm-mta[41]: 6A242txx00041: from="{"sendmail-bare-sender}"@a.test, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA-v4, relay=g.example [192.0.2.41]
 Nov  2 04:02:56 mx1 sm-mta[42]: STARTTLS=client, relay=mx.example., version=TLSv1.2, verify=FAIL, cipher=ECDHE-RSA-AES256-GCM-SHA384, bits=256/256
 Nov  2 04:02:57 mx1 sm-mta[42]: 6A242rxx00040: to=<"{"sendmail-recipient}"@b.test>, delay=00:00:03, xdelay=00:00:01, mailer=esmtp, pri=30375, relay=mx.example. [192.0.2.42], dsn=2.0.0, stat=Sent ({sendmail-answer})
-Nov  2 04:02:57 mx1 sm-mta[42]: 6A242rxx00040: to=<c@c.test>, ctladdr=<"{"sendmail-owner}"@b.test> (1/1), delay=00:00:03, xdelay=00:00:01, mailer=esmtp, pri=30375, relay=mx2.example. [192.0.2.43], dsn=5.1.1, reply=550 {sendmail-reply}, stat=User unknown
+Nov  2 04:02:57 mx1 sm-mta[42]: 6A242rxx00040: to="{"sendmail-bare-recipient}"@c.test, ctladdr=<"{"sendmail-owner}"@b.test> (1/1), delay=00:00:03, xdelay=00:00:01, mailer=esmtp, pri=30375, relay=mx2.example. [192.0.2.43], dsn=5.1.1, reply=550 {sendmail-reply}, stat=User unknown
 Nov  2 04:02:58 mx1 sm-mta[43]: 6A242vxx00043: [192.0.2.44]: probable open proxy: command={sendmail-command}
 Nov  2 04:02:58 mx1 sm-mta[43]: 6A242vxx00043: [192.0.2.44] did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA-v4
 )log";
