@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kTraditionalStamp = 15;  // "Nov  2 04:02:01"
 constexpr size_t kHourPrefix = 10;        // "Nov  2 04:"
+constexpr size_t kDateSize = 10;          // "2026-11-02"
 constexpr size_t kIsoStamp = 19;          // "2026-11-02T04:02:01"
 
 // Lines of several processes are out of order by seconds, and clocks are set
@@ -229,6 +230,15 @@ void SplitTag(FramedLine& frame) {
   frame.pid = pid;
 }
 
+// Takes "[ID 801593 mail.info] " off, which syslogd of Solaris and illumos puts before a text.
+void TakeMessageId(std::string_view& text) {
+  std::string_view rest = text;
+  int id = 0;
+  if (!Consume(rest, "[ID ") || !TakeNumber(rest, id) || !TakeBlank(rest)) return;
+  if (TakeUntil(rest, ']', ' ').find('.') == std::string_view::npos) return;
+  if (Consume(rest, "] ")) text = rest;
+}
+
 // Splits "TAG[PID]: TEXT".
 void SplitTagAndText(std::string_view rest, FramedLine& frame) {
   const size_t tag_end = Find(rest, ' ');
@@ -238,6 +248,7 @@ void SplitTagAndText(std::string_view rest, FramedLine& frame) {
   } else {
     frame.tag = rest.substr(0, tag_end - 1);
     frame.text = rest.substr(std::min(tag_end + 1, rest.size()));
+    if (StartsWith(frame.text, "[ID ")) TakeMessageId(frame.text);
   }
   SplitTag(frame);
 }
@@ -305,12 +316,91 @@ bool SplitRfc5424(std::string_view rest, FramedLine& frame) {
   return true;
 }
 
-// Splits "HOST TAG[PID]: TEXT".
+// Splits "HOST TAG[PID]: TEXT".  Before it may stand "<mail.info> ", as syslogd of the BSDs
+// writes it with -vv.
 bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
+  if (StartsWith(rest, "<")) {
+    TakeUntil(rest, '>', ' ');
+    if (!Consume(rest, "> ")) return false;
+  }
   const size_t host_end = Find(rest, ' ');
   if (host_end == rest.size() || host_end == 0) return false;
   frame.host = rest.substr(0, host_end);
   SplitTagAndText(rest.substr(host_end + 1), frame);
+  return true;
+}
+
+// Whether "HOST TAG[PID]: TEXT" follows, which no line of Exim's begins like.
+bool NamesHostAndTag(std::string_view rest) {
+  if (TakeUntil(rest, ' ').empty() || !TakeBlank(rest)) return false;
+  std::string_view tag = TakeUntil(rest, ' ');
+  if (!tag.ends_with("]:")) return false;
+  tag.remove_suffix(2);
+  FramedLine frame;
+  frame.tag = tag = {tag.data(), tag.size() + 1};
+  SplitTag(frame);
+  return frame.pid >= 0 && frame.program.find_first_of("=([<\"") == std::string_view::npos;
+}
+
+// Takes "1762052521.123456 " off `line`, as "journalctl -o short-unix" writes it.
+bool TakeUnixStamp(std::string_view& line, Framer::Stamp& stamp) {
+  int seconds = 0;
+  std::string_view rest = line;
+  constexpr size_t kSecondsSize = 10;
+  if (line.size() < kSecondsSize || line[0] != '1') return false;
+  rest.remove_prefix(1);
+  if (!TakeNumber(rest, seconds) || line.size() - rest.size() != kSecondsSize) return false;
+  stamp.civil_seconds = 1'000'000'000 + int64_t{seconds};
+  stamp.utc_offset = 0;
+  if (!ReadFraction(rest, stamp.nanosecond) || !TakeBlank(rest)) return false;
+  line = rest;
+  return true;
+}
+
+// Takes "2026-11-02 04:02:01 CET " off `line`, as "journalctl -o short-full" writes it behind
+// the day of the week.  Of zones only the names of UTC are the same everywhere, and "+03":
+// others are taken for the log's.
+bool TakeFullStamp(std::string_view& line, Framer::Stamp& stamp) {
+  bool has_blank = false;
+  if (!TakeIsoStamp(line, stamp, has_blank) || !has_blank) return false;
+  if (stamp.utc_offset) return true;
+  const std::string_view zone = TakeUntil(line, ' ');
+  if (zone.size() < 3 || !TakeBlank(line)) return false;
+  if (zone.size() == 3 && (zone[0] == '+' || zone[0] == '-')) {
+    const int hours = TwoDigits(zone.data() + 1);
+    if (hours < 0 || hours > 23) return false;
+    stamp.utc_offset = (zone[0] == '-' ? -1 : 1) * hours * 3600;
+    return true;
+  }
+  if (Is(zone, "UTC") || Is(zone, "GMT")) stamp.utc_offset = 0;
+  return std::all_of(zone.begin(), zone.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+// Takes "Mon " off `line`.
+bool TakeWeekday(std::string_view& line) {
+  std::string_view rest = line;
+  for (const std::string_view day : {"Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "}) {
+    if (!rest.starts_with(day)) continue;
+    rest.remove_prefix(day.size());
+    line = rest;
+    return true;
+  }
+  return false;
+}
+
+// Splits a header without priority.
+bool SplitFileHeader(std::string_view line, FramedLine& frame, Framer::Stamp& stamp) {
+  if (line.empty()) return false;
+  if (!IsDigit(line.front())) {
+    const bool taken =
+        TakeWeekday(line) ? TakeFullStamp(line, stamp) : TakeTraditionalStamp(line, stamp);
+    return taken && SplitHostAndTag(line, frame);
+  }
+  if (TakeUnixStamp(line, stamp)) return SplitHostAndTag(line, frame);
+  bool is_exims = false;
+  if (!TakeIsoStamp(line, stamp, is_exims)) return false;
+  if (!is_exims || NamesHostAndTag(line)) return SplitHostAndTag(line, frame);
+  SplitEximText(line, frame);
   return true;
 }
 
@@ -328,19 +418,17 @@ bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp)
   // After a crash a file system may leave zeros before the next good line.
   while (!line.empty() && line.front() == '\0') line.remove_prefix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);
-  const bool has_priority = TakePriority(line);
-  if (line.empty()) return false;
-  if (!IsDigit(line.front())) {
-    return TakeTraditionalStamp(line, stamp) && SplitHostAndTag(line, frame);
-  }
-  bool is_exims = false;
-  if (has_priority && Consume(line, "1 ")) {
+  if (TakePriority(line) && Consume(line, "1 ")) {
+    bool is_exims = false;
     return TakeIsoStamp(line, stamp, is_exims) && !is_exims && SplitRfc5424(line, frame);
   }
-  if (!TakeIsoStamp(line, stamp, is_exims)) return false;
-  if (!is_exims) return SplitHostAndTag(line, frame);
-  SplitEximText(line, frame);
-  return true;
+  if (!SplitFileHeader(line, frame, stamp)) return false;
+  if (!Is(frame.host, "stdout") && !Is(frame.host, "stderr")) return true;
+  // What a container wrote, as CRI keeps it: "F" and a line with a header of its own.  Of a line
+  // in parts nobody knows which belong together.
+  if (!Consume(frame.text, "F ")) return false;
+  stamp = {};
+  return SplitFileHeader(frame.text, frame, stamp);
 }
 
 bool Framer::Resolve(const Stamp& stamp, absl::Time& time) {
@@ -445,8 +533,10 @@ void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
 bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Stamp& stamp,
                            bool& repeats) {
   repeats = size_ != 0 && line.size() > size_ && std::memcmp(line.data(), bytes_, size_) == 0;
-  // Behind a stamp of Exim's may stand its zone, which the line before had not.
-  if (repeats && host_at_ == size_) repeats = line[size_] != '+' && line[size_] != '-';
+  // Behind a stamp of Exim's may stand its zone, or host and tag, which the line before had not.
+  if (repeats && host_at_ == size_) {
+    repeats = line[size_] != '+' && line[size_] != '-' && !NamesHostAndTag(line.substr(size_));
+  }
   if (!repeats) {
     size_ = 0;
     if (!Framer::SplitHeader(line, frame, stamp)) return false;
@@ -469,8 +559,10 @@ void HeaderSplitter::Remember(std::string_view line, std::string_view host,
                               const Framer::Stamp& stamp) {
   host_at_ = host.data() - line.data();
   const size_t size = host.empty() ? host_at_ : host_at_ + host.size() + 1;
-  // A priority may stand before the stamp.
-  if (size > kBytesMax || line.front() == '<' || line.front() == '\0') return;
+  // Of other shapes the rest of the line decides, too, or something stands before the stamp.
+  const bool is_simple = host.empty() || stamp.hour_prefix.data() == line.data() ||
+                         (line[kDateSize] == 'T' && Find(line, ' ') + 1 == host_at_);
+  if (size > kBytesMax || line.front() == '<' || line.front() == '\0' || !is_simple) return;
   size_ = size;
   std::memcpy(bytes_, line.data(), size);
   stamp_ = stamp;

@@ -1,6 +1,8 @@
-// Splits the header off a log line: RFC 3164 as syslog daemons and Postfix's
-// maillog_file write it, RFC 3339, RFC 5424, and that of Exim's own log files.  The shape is
-// decided line by line, because an upgrade changes it in the middle of a file.
+// Splits the header off a log line: RFC 3164 as syslog daemons (those of the BSDs and of
+// Solaris included), journalctl and Postfix's maillog_file write it, RFC 3339, RFC 5424, that
+// of Exim's own log files, and any of these behind the one that CRI puts before what a
+// container writes.  The shape is decided line by line, because an upgrade changes it in the
+// middle of a file.
 //
 // Pure: no I/O, no clock.  What a stamp does not say (year, zone, which pass of
 // a repeated hour) comes from `FramerOptions` and from `FramerState`, which

@@ -89,6 +89,16 @@ TEST_F(FramerTest, ReadsEveryShapeOfStamp) {
       {"2026-12-31T23:59:60Z", "2027-01-01T00:00:00Z"},
       {"2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"},
       {"2026-11-02T04:02:01", "2026-11-02T04:02:01Z"},
+      {"2026-11-02 04:02:01", "2026-11-02T04:02:01Z"},
+      {"1762052521.123456", "2025-11-02T03:02:01.123456Z"},
+      {"Mon 2026-11-02 04:02:01 UTC", "2026-11-02T04:02:01Z"},
+      {"Mon 2026-11-02 04:02:01.123456 CET", "2026-11-02T04:02:01.123456Z"},
+      {"Mon 2026-11-02 04:02:01 +03", "2026-11-02T01:02:01Z"},
+      {"Mon 2026-11-02 04:02:01 +0530", "2026-11-01T22:32:01Z"},
+      {"Nov  2 04:02:01 <mail.info>", "2013-11-02T04:02:01Z"},
+      {"Nov  2 04:02:01 <2.6>", "2013-11-02T04:02:01Z"},
+      {"2026-11-02T04:02:01.123456789Z stdout F Nov 02 04:02:00", "2013-11-02T04:02:00Z"},
+      {"2026-11-02T04:02:01.123456789Z stderr F 2026-11-02T04:02:00Z", "2026-11-02T04:02:00Z"},
       // Not stamps.
       {"Nov 32 04:02:01", "no"},
       {"Nov  0 04:02:01", "no"},
@@ -104,7 +114,14 @@ TEST_F(FramerTest, ReadsEveryShapeOfStamp) {
       {"2026-11-02T04:02:01+1", "no"},
       {"2026-02-29T04:02:01Z", "no"},
       {"2026-13-01T04:02:01Z", "no"},
-      {"1762052521.123456", "no"},
+      {"762052521.123456", "no"},
+      {"17620525210.123456", "no"},
+      {"1762052521x", "no"},
+      {"Mon 2026-11-02 04:02:01", "no"},
+      {"Mon 2026-11-02T04:02:01Z", "no"},
+      {"Mon Nov  2 04:02:01", "no"},
+      {"Nov  2 04:02:01 <mail", "no"},
+      {"2026-11-02T04:02:01.123456789Z stdout P Nov 02 04:02:00", "no"},
       {"<22Nov  2 04:02:01", "no"},
       {"<2222>Nov  2 04:02:01", "no"},
       {"", "no"},
@@ -125,6 +142,11 @@ TEST_F(FramerTest, ReadsEveryShapeOfTag) {
   } kTable[] = {
       {"postfix/smtpd[12]: a: b", "postfix/smtpd[12]", "postfix/smtpd", 12, "a: b"},
       {"kernel: x", "kernel", "kernel", -1, "x"},
+      // syslogd of Solaris and illumos.
+      {"sendmail[12]: [ID 801593 mail.info] a: b", "sendmail[12]", "sendmail", 12, "a: b"},
+      {"a[1]: [ID 801593 mail.info]", "a[1]", "a", 1, "[ID 801593 mail.info]"},
+      {"a[1]: [ID x mail.info] b", "a[1]", "a", 1, "[ID x mail.info] b"},
+      {"a[1]: [ID 1 mail] b", "a[1]", "a", 1, "[ID 1 mail] b"},
       {"a[b]: x", "a[b]", "a[b]", -1, "x"},
       {"a[]: x", "a[]", "a[]", -1, "x"},
       {"[12]: x", "[12]", "", 12, "x"},
@@ -235,6 +257,24 @@ TEST_F(FramerTest, ReadsEveryShapeOfEximsOwnFiles) {
       ASSERT_TRUE(splitter.Split(row.line, frame, stamp, repeats));
       ASSERT_TRUE(framer.Resolve(stamp, frame.time));
     }
+  }
+}
+
+// As a template of rsyslog's may write it.
+TEST_F(FramerTest, HostAndTagBehindAStampOfExims) {
+  const std::pair<const char*, const char*> kTable[] = {
+      {"mx1 postfix/smtpd[12]: connect from x[192.0.2.1]", "postfix/smtpd[12]"},
+      // Exim's own.
+      {"1smkL5-00000000e65-24eQ H=[192.0.2.1]: SMTP error", "exim"},
+      {"1smkL5-00000000e65-24eQ H=x[12]: SMTP error", "exim"},
+      {"SMTP connection from [192.0.2.1]: x", "exim"},
+      {"exim daemon: x", "exim"},
+  };
+  for (const auto& [text, tag] : kTable) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    ASSERT_TRUE(framer.Split(std::string("2026-11-02 04:02:01 ") + text, frame)) << text;
+    EXPECT_EQ(frame.tag, tag) << text;
   }
 }
 
