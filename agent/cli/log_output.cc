@@ -19,9 +19,7 @@ std::string Text(const absl::Status& status) {
   return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
 }
 
-std::string Text(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", GetTimestamp(time), absl::UTCTimeZone());
-}
+std::string Text(const google::protobuf::Timestamp& time) { return UtcText(GetTimestamp(time)); }
 
 }  // namespace
 

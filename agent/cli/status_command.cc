@@ -151,9 +151,7 @@ int ExitStatus(const Report& report) {
   return good ? 0 : kInTrouble;
 }
 
-std::string Text(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
-}
+std::string Text(absl::Time time) { return UtcText(time); }
 
 std::string Text(const std::optional<absl::Time>& time) { return time ? Text(*time) : "never"; }
 

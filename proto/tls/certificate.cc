@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "proto/timestamps/timestamps.h"
 #include "proto/tls/openssl_pointers.h"
 
 namespace mxtally {
@@ -58,10 +59,6 @@ absl::Time ToTime(const ASN1_TIME* time) {
   return absl::FromTM(fields, absl::UTCTimeZone());
 }
 
-std::string Text(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
-}
-
 }  // namespace
 
 std::string Certificate::name() const {
@@ -87,11 +84,11 @@ absl::StatusOr<Certificate> ParseCertificate(absl::string_view pem) {
 absl::Status CheckValidity(const Certificate& certificate, absl::Time now) {
   if (now < certificate.not_before) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "is not valid before ", Text(certificate.not_before), ", and now it is ", Text(now)));
+        "is not valid before ", UtcText(certificate.not_before), ", and now it is ", UtcText(now)));
   }
   if (now >= certificate.not_after + absl::Seconds(1)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("expired at ", Text(certificate.not_after), ", and now it is ", Text(now)));
+    return absl::FailedPreconditionError(absl::StrCat("expired at ", UtcText(certificate.not_after),
+                                                      ", and now it is ", UtcText(now)));
   }
   return absl::OkStatus();
 }

@@ -19,10 +19,6 @@ namespace {
 constexpr size_t kReasonsMax = 100;
 constexpr int kListMax = 1000;
 
-std::string Stamp(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
-}
-
 // The gaps of one log.  A gap of which one side is not known is taken to be a
 // point: it is listed, but hides nothing else.
 IntervalSet GapsOf(const HostCoverage& host, const std::string& log) {
@@ -185,13 +181,13 @@ bool Assessment::AddLog(const HostCoverage& host, const IntervalSet& expected,
   for (const Interval& hole : Difference(missing, gaps)) {
     if (!to_the_end && hole.end == needed_end) continue;  // Told as lagging or silent.
     view.reasons.push_back(absl::StrCat("log ", log.log, " of host ", host.host,
-                                        " was not read from ", Stamp(hole.start), " to ",
-                                        Stamp(hole.end)));
+                                        " was not read from ", UtcText(hole.start), " to ",
+                                        UtcText(hole.end)));
   }
   if (log.oldest_open.has_value() && *log.oldest_open >= window_.start &&
       *log.oldest_open < std::min(window_.end, now_ - options_.open_max)) {
     view.reasons.push_back(absl::StrCat("a session of host ", host.host, " is open since ",
-                                        Stamp(*log.oldest_open), " and counts when it ends"));
+                                        UtcText(*log.oldest_open), " and counts when it ends"));
   }
   return to_the_end;
 }
@@ -232,12 +228,12 @@ void Assessment::AddKind(const HostCoverage& host, const HostView& view) {
     return;
   }
   const std::string read = !host.logs.empty() && view.read_until > window_.start
-                               ? absl::StrCat("is read until ", Stamp(view.read_until))
+                               ? absl::StrCat("is read until ", UtcText(view.read_until))
                                : "is not read within the window";
   if (view.kind == HostKind::kSilent) {
     if (answer_.silent_hosts_size() < kListMax) answer_.add_silent_hosts(host.host);
     Reason(absl::StrCat("host ", host.host, " ", read, ", and was last heard of at ",
-                        Stamp(host.last_seen)));
+                        UtcText(host.last_seen)));
     AddFinding(SilentFinding(host.host, host.last_seen, host.collected));
   } else {
     if (answer_.lagging_hosts_size() < kListMax) answer_.add_lagging_hosts(host.host);
@@ -255,9 +251,9 @@ void Assessment::AddGaps(const HostCoverage& host) {
     std::string reason = absl::StrCat("log ", gap.log(), " of host ", host.host,
                                       " misses at least ", gap.bytes_min(), " bytes");
     if (gap.has_start_time()) {
-      absl::StrAppend(&reason, " from ", Stamp(GetTimestamp(gap.start_time())));
+      absl::StrAppend(&reason, " from ", UtcText(GetTimestamp(gap.start_time())));
     }
-    if (gap.has_end_time()) absl::StrAppend(&reason, " to ", Stamp(GetTimestamp(gap.end_time())));
+    if (gap.has_end_time()) absl::StrAppend(&reason, " to ", UtcText(GetTimestamp(gap.end_time())));
     Reason(std::move(reason));
     gaps_.push_back(gap);
   }
@@ -278,7 +274,7 @@ void Assessment::AddClockSkews(const HostCoverage& host) {
         "the clock of host ", host.host, " was up to ",
         absl::FormatDuration(absl::Trunc(absl::Seconds(std::abs(ahead)), absl::Seconds(1))),
         ahead < 0 ? " behind" : " ahead of", " the server's, which concerns log ", "times from ",
-        Stamp(GetTimestamp(skew.start_time())), " to ", Stamp(GetTimestamp(skew.end_time()))));
+        UtcText(GetTimestamp(skew.start_time())), " to ", UtcText(GetTimestamp(skew.end_time()))));
     if (answer_.clock_skews_size() < kListMax) *answer_.add_clock_skews() = skew;
   }
   if (worst != 0) AddFinding(ClockSkewFinding(host.host, absl::Seconds(worst)));
@@ -322,7 +318,7 @@ v1::Completeness Assessment::Finish(bool any_host, bool all) && {
   AddExceptions({});  // All fields present, also without a host.
   ExplainExceptions();
   if (options_.counts_since > window_.start) {
-    Reason(absl::StrCat("counts before ", Stamp(options_.counts_since),
+    Reason(absl::StrCat("counts before ", UtcText(options_.counts_since),
                         " were removed by retention, or are kept by day only"));
   }
   if (any_host && expected_ == 0) Reason("no host was known in this window");

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
 namespace {
@@ -14,10 +15,6 @@ v1::HostFinding Finding(const std::string& host, const char* name, std::string a
   finding.set_finding(name);
   finding.set_advice(std::move(advice));
   return finding;
-}
-
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 constexpr char kCiphersNotLogged[] = "CIPHERS_NOT_LOGGED";
@@ -79,7 +76,7 @@ v1::HostFinding OutboundTlsNotLogged(const HostCoverage& host) {
 }  // namespace
 
 v1::HostFinding SilentFinding(const std::string& host, absl::Time last_seen, bool collected) {
-  const std::string time = TimeText(last_seen);
+  const std::string time = UtcText(last_seen);
   if (collected) {
     return Finding(
         host, "SILENT",
@@ -142,7 +139,7 @@ v1::HostFinding TwoAgentsFinding(const std::string& host, const std::string& add
   return Finding(
       host, "TWO_AGENTS",
       absl::StrCat("Two agents call themselves by this name, at ", addresses, " (seen ", times,
-                   " times, last at ", TimeText(last),
+                   " times, last at ", UtcText(last),
                    "): give each a name, and a certificate, of its own, or stop one.  Sessions are "
                    "counted once where both read the same log; where they read two, this host's "
                    "figures are those of both."));
@@ -153,7 +150,7 @@ v1::HostFinding OtherSourceFinding(const std::string& host, const std::string& w
   return Finding(
       host, "OTHER_SOURCE",
       absl::StrCat("A second kind of source was refused, from ", where, " (", times,
-                   " times, last at ", TimeText(last),
+                   " times, last at ", UtcText(last),
                    "): a host is read from log files, or the journal, or by a collector.  Stop the "
                    "second; or, to switch, stop the first, retire the host "
                    "(FleetService.RetireHost) and start the second."));

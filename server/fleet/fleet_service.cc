@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/fleet/host_list.h"
 
 namespace mxtally {
@@ -66,13 +67,11 @@ absl::StatusOr<v1::RetireHostResponse> FleetService::Retire(
   const absl::Time now = options_.now();
   absl::Time time = now;
   if (request.has_retired_time()) {
-    time = absl::FromUnixSeconds(request.retired_time().seconds()) +
-           absl::Nanoseconds(request.retired_time().nanos());
+    time = GetTimestamp(request.retired_time());
   }
   if (time > now) {
     return absl::InvalidArgumentError(
-        absl::StrCat("retired_time: expected a time up to now, found ",
-                     absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone())));
+        absl::StrCat("retired_time: expected a time up to now, found ", UtcText(time)));
   }
   if (options_.listed(host)) {
     return absl::FailedPreconditionError(absl::StrCat(

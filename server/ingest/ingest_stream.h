@@ -39,6 +39,7 @@
 #include "google/protobuf/arena.h"
 #include "mxtally/v1/ingest.pb.h"
 #include "proto/mutex/mutex.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/ingest/agent_quotas.h"
 #include "server/ingest/connected_hosts.h"
 #include "server/ingest/host_incidents.h"
@@ -120,8 +121,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   template <typename Message>
   std::optional<absl::Duration> ClockAhead(const Message& message) const {
     if (!message.has_wall_time()) return std::nullopt;
-    return absl::FromUnixSeconds(message.wall_time().seconds()) +
-           absl::Nanoseconds(message.wall_time().nanos()) - shared_.options.now();
+    return GetTimestamp(message.wall_time()) - shared_.options.now();
   }
   // Reports an agent that is at work beside a newer one.
   void NoteNewerAgent(const v1::AgentStatus& status);

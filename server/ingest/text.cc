@@ -4,13 +4,9 @@
 #include <cstdint>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
 
 namespace mxtally {
 namespace {
-
-constexpr size_t kQuotedBytesMax = 64;
 
 // Length of the printable character at the start of `text`, which is not
 // empty; 0 when there is none.  The bounds on the second byte exclude overlong
@@ -71,12 +67,6 @@ bool IsSyslogTag(absl::string_view text) {
 
 bool HasUpperCase(absl::string_view text) {
   return std::any_of(text.begin(), text.end(), absl::ascii_isupper);
-}
-
-std::string Quoted(absl::string_view text) {
-  const bool cut = text.size() > kQuotedBytesMax;
-  return absl::StrCat("\"", absl::CHexEscape(text.substr(0, kQuotedBytesMax)), cut ? "..." : "",
-                      "\"");
 }
 
 }  // namespace mxtally

@@ -3,8 +3,6 @@
 #ifndef MXTALLY_SERVER_INGEST_TEXT_H_
 #define MXTALLY_SERVER_INGEST_TEXT_H_
 
-#include <string>
-
 #include "absl/strings/string_view.h"
 
 namespace mxtally {
@@ -23,9 +21,6 @@ bool IsServiceName(absl::string_view text);
 bool IsSyslogTag(absl::string_view text);
 
 bool HasUpperCase(absl::string_view text);
-
-// At most 64 bytes of `text` in quotes, what is not printable ASCII as escapes.
-std::string Quoted(absl::string_view text);
 
 }  // namespace mxtally
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/grpc_status/quoted.h"
 #include "server/ingest/text.h"
 
 namespace mxtally {

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.pb.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/auth/authority.h"
 #include "server/auth/credential_watch.h"
 #include "server/auth/grpc_log.h"
@@ -351,10 +352,10 @@ class ServerImpl final : public Server {
                           absl::StrCat(options_.tls.certificate, ": ", valid.message()));
     }
     if (certificate.not_after >= now + options_.certificate_margin) return absl::OkStatus();
-    return absl::FailedPreconditionError(absl::StrCat(
-        options_.tls.certificate, ": expires within ",
-        absl::FormatDuration(options_.certificate_margin), ", at ",
-        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", certificate.not_after, absl::UTCTimeZone())));
+    return absl::FailedPreconditionError(
+        absl::StrCat(options_.tls.certificate, ": expires within ",
+                     absl::FormatDuration(options_.certificate_margin), ", at ",
+                     UtcText(certificate.not_after)));
   }
 
   const ServerOptions options_;

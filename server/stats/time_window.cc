@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "proto/timestamps/timestamps.h"
 #include "server/grpc_status/quoted.h"
 
 namespace mxtally {
@@ -26,10 +27,6 @@ constexpr char kLengthMaxName[] = "100 years";
 
 absl::Status Wrong(absl::string_view text, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("window ", Quoted(text), " ", what));
-}
-
-std::string Stamp(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 std::optional<absl::Duration> UnitOf(char unit) {
@@ -120,7 +117,7 @@ absl::StatusOr<Interval> ParseWindow(const std::string& text, const absl::TimeZo
   if (!window.ok()) return window.status();
   if (window->start > now) {
     return Wrong(window_text,
-                 absl::StrCat("begins in the future: it is ", Stamp(now), " on the server"));
+                 absl::StrCat("begins in the future: it is ", UtcText(now), " on the server"));
   }
   if (window->end - window->start > kLengthMax) {
     return Wrong(window_text, absl::StrCat("is longer than ", kLengthMaxName));
@@ -129,7 +126,7 @@ absl::StatusOr<Interval> ParseWindow(const std::string& text, const absl::TimeZo
 }
 
 std::string FormatWindow(const Interval& window) {
-  return absl::StrCat(Stamp(window.start), "/", Stamp(window.end));
+  return absl::StrCat(UtcText(window.start), "/", UtcText(window.end));
 }
 
 }  // namespace mxtally

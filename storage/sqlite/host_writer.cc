@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "proto/timestamps/timestamps.h"
 #include "storage/sqlite/times.h"
 
 namespace mxtally::sqlite {
@@ -147,11 +148,9 @@ absl::StatusOr<absl::Time> HostWriter::Retire(const std::string& name, absl::Tim
   last_expectation_.Reset();
   const int64_t end_ns = absl::ToUnixNanos(time);
   if (end_ns < start_ns) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "host ", name, " is expected since ",
-        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixNanos(start_ns), absl::UTCTimeZone()),
-        ": expected a later time, found ",
-        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone())));
+    return absl::InvalidArgumentError(
+        absl::StrCat("host ", name, " is expected since ", UtcText(absl::FromUnixNanos(start_ns)),
+                     ": expected a later time, found ", UtcText(time)));
   }
   EndExpectation(host_id, start_ns, end_ns);
   return absl::FromUnixNanos(end_ns);
