@@ -46,17 +46,21 @@ void TakeOffRepetition(std::string_view& text) {
 bool IsChatter(std::string_view text) {
   static constexpr std::string_view kStarts[] = {
       "error: ", "table ", "initializing the server-side TLS engine",
-      "using backwards-compatible default setting", "using default ", "SASL authentication ",
+      "initializing the client-side TLS engine", "using backwards-compatible default setting",
+      "using default ", "SASL authentication ",
       // TLS log levels above 1.
-      "SSL_accept:", "SSL3 alert ", "subject=", "issuer=", "read from ", "write to ",
-      "certificate verification failed for ", "CA certificate verification failed for ",
-      "client certificate verification failed for ", "verify ",
-      "depth=", "fingerprint=", "looking up session ", "save session ", "remove session ",
-      "Reusing old session", "server certificate verification failed for ",
+      "SSL_accept:", "SSL_connect:", "SSL3 alert ", "subject=", "issuer=", "read from ",
+      "write to ", "certificate verification failed for ",
+      "CA certificate verification failed for ", "client certificate verification failed for ",
+      "verify ", "depth=", "fingerprint=", "looking up session ", "looking for session ",
+      "reloaded session ", "save session ", "using DANE RR", "DNSSEC-signed TLSA record",
+      "Peer certificate could not be verified", "Server certificate could not be verified",
+      "certificate peer name verification failed for ", "remove session ", "Reusing old session",
+      "server certificate verification failed for ",
       // smtpd -v: the dialogue, and lines without a function's name.
       "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
       "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
-      "report ", "been_here", "trying "};
+      "report ", "been_here", "trying ", "begin ", "pref ", "end "};
   for (const std::string_view start : kStarts) {
     if (text.starts_with(start)) return true;
   }

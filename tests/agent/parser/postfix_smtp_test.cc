@@ -73,6 +73,15 @@ TEST(PostfixSmtpTest, TlsLines) {
        "ignored"},
       {"warning: TLS policy lookup for example.com/mx.example.com: no TLSA records found",
        "ignored"},
+      // TLS log levels above 1, and "smtp -v".
+      {"initializing the client-side TLS engine", "ignored"},
+      {"reloaded session smtp&x&mx.example&192.0.2.1&&A1B2 from smtp cache", "ignored"},
+      {"SSL_connect:SSLv3/TLS write client hello", "ignored"},
+      {"using DANE RR: _25._tcp.mx.example IN TLSA 3 1 1 AA:BB", "ignored"},
+      {"certificate peer name verification failed for mx.example[192.0.2.1]:25: CommonName "
+       "mis-match",
+       "ignored"},
+      {"begin example address list", "ignored"},
       {"MX name 'mx.example.net' does not match STS MX pattern for '*.example.com'", "ignored"},
       {"Host offered STARTTLS: [mx.example]", "ignored"},
       {"connect to mx.example[192.0.2.1]:25: Connection timed out", "ignored"},
