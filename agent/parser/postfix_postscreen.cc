@@ -167,8 +167,10 @@ LineClass ReadTlsProxyLine(std::string_view text, Event& event) {
   }
   if (StartsWith(text, "DISCONNECT ") || StartsWith(text, "CONNECT to ") ||
       StartsWith(text, "TLSRPT: ") || StartsWith(text, "warning: ") ||
-      StartsWith(text, "fatal: ") || StartsWith(text, "panic: ")) {
+      StartsWith(text, "fatal: ") || StartsWith(text, "panic: ") ||
+      StartsWith(text, "setting up TLS connection ") || StartsWith(text, "TLS SNI ")) {
     // postscreen says when a session ends.  Errors of the TLS library name no connection.
+    // "CONNECT from" said already that TLS begins.
     return LineClass::kIgnored;
   }
   std::string_view rest = text;

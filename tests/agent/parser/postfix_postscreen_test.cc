@@ -106,6 +106,10 @@ TEST(TlsProxyTest, EachLine) {
            "kex=X25519 signature=RSA-PSS key=2048 bits digest=SHA256"},
       {"TLS handshake failed for service=smtpd peer=[192.0.2.7]:40000", "tls-failed" + kOn},
       {"DISCONNECT [192.0.2.7]:40000", "ignored"},
+      // TLS log level 2.
+      {"setting up TLS connection from [192.0.2.7]:40000", "ignored"},
+      {"setting up TLS connection to mx.example[192.0.2.7]:25", "ignored"},
+      {"TLS SNI mx.example from [192.0.2.7]:40000 not matched, using default chain", "ignored"},
       {"warning: TLS library problem: error:0A00009C:SSL routines::http "
        "request:../ssl/record/ssl3_record.c:341:",
        "ignored"},
