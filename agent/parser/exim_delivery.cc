@@ -127,9 +127,8 @@ void ReadTrouble(std::string_view text, Event& event) {
   } else if (Consume(text, "SMTP error from remote mail server after ")) {
     if (StartsWith(text, "initial connection")) {
       delivery.trouble = DeliveryTrouble::kRefusedToTalk;
-    } else if (!shown) {
-      tls = DeliveryTls::kNotShown;
     }
+    if (!shown) tls = DeliveryTls::kNotShown;
   } else {
     if (StartsWith(text, "Remote host closed connection")) {
       delivery.trouble = DeliveryTrouble::kLostConnection;
