@@ -196,6 +196,11 @@ void LineReader::OnSession(const Session& session) {
   builder_.AddSession(record_);
 }
 
+bool LineReader::OnSilentSession(const Session& session) {
+  OnSession(session);
+  return true;
+}
+
 void LineReader::OnCutSession() {
   v1::LineCounts& counts = lines_.counts();
   counts.set_cut_sessions(counts.cut_sessions() + 1);

@@ -60,6 +60,7 @@ class LineReader : public LogReader, private AssemblerObserver {
 
  private:
   void OnSession(const Session& session) override;
+  bool OnSilentSession(const Session& session) override;
   void OnCutSession() override;
   void OnTlsNotLogged() override;
   void OnEvictedSession() override;

@@ -17,7 +17,7 @@ namespace {
 
 // Forgets sessions that began at `stamp` or later, and their ordinals.
 void ForgetFrom(SessionTable& table, absl::Time stamp) {
-  for (SessionList* list : {&table.live, &table.screening, &table.tombstones}) {
+  for (SessionList* list : {&table.live, &table.told, &table.screening, &table.tombstones}) {
     for (auto next = list->begin(); next != list->end();) {
       const SessionHandle session = next++;
       if (session->stamp() >= stamp) Forget(table, session);
@@ -71,8 +71,8 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
 void Assembler::Save(agent::v1::AssemblerState& state) const {
   const SessionTable& table = *table_;
   state.clear_open_sessions();
-  for (const SessionList* list :
-       {&table.live, &table.screening, &table.held, &table.resting, &table.tombstones}) {
+  for (const SessionList* list : {&table.live, &table.told, &table.screening, &table.held,
+                                  &table.resting, &table.tombstones}) {
     for (const ProcessSession& session : *list) {
       agent::v1::OpenSession& saved = *state.add_open_sessions();
       session.Save(saved);
@@ -141,6 +141,7 @@ void Assembler::FinishHeld() {
 
 void Assembler::GiveUpAll() {
   FinishHeld();
+  while (!table_->told.empty()) Expire(*table_, table_->told.begin());
   while (!table_->screening.empty()) Expire(*table_, table_->screening.begin());
   while (!table_->live.empty()) Expire(*table_, table_->live.begin());
 }

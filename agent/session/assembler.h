@@ -57,7 +57,9 @@ struct AssemblerOptions {
   // Postfix uses a connection for five minutes at most (smtp_connection_reuse_time_limit).
   absl::Duration rest_max = absl::Minutes(5);
   // The same for one that came in, after its last line: a client may be silent for five
-  // minutes (Exim's smtp_receive_timeout), and take time to send the next message.
+  // minutes (Exim's smtp_receive_timeout), and take time to send the next message.  One that may
+  // go on nevertheless, as those of Sendmail may for an hour, is told of by then
+  // (OnSilentSession).
   absl::Duration inbound_rest_max = absl::Minutes(10);
   // And for one that was closed, whose last line follows at once.
   absl::Duration closed_rest_max = absl::Minutes(1);
@@ -88,6 +90,10 @@ class AssemblerObserver {
   virtual ~AssemblerObserver() = default;
   // A finished session, valid during the call.
   virtual void OnSession(const Session& session) = 0;
+  // What was read of a session may be all, and nothing was for ten minutes: its record as it is.
+  // Returns whether it was taken.  Then the session comes by OnSession only if further lines do,
+  // with the same key and a higher rank.
+  virtual bool OnSilentSession(const Session&) { return false; }
   // A session that began before the reading: not a record.
   virtual void OnCutSession() {}
   // A session was given up before its end (its record came by OnSession).

@@ -72,6 +72,13 @@ struct OpenSession {
   bool may_have_ended() const {
     return facts.Has(SessionFacts::kTransaction) && !tombstone && !ended;
   }
+  // Its record was handed on before its end, and no line came since.
+  bool told() const { return facts.Has(SessionFacts::kTold); }
+  // The log need not tell of its end, or says which connection a line is of, so that a late line
+  // is one of this session: its record may be handed on before its end.
+  bool may_be_told() const {
+    return (may_have_ended() || !connection.empty()) && !told() && !uncertain() && !connecting();
+  }
   // A line told how a delivery ended, or nothing need follow for another reason: it waits for
   // lines that go on with it, whichever process writes them.
   bool resting() const {

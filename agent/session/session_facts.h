@@ -42,6 +42,7 @@ class SessionFacts {
     kLocal = 1 << 27,             // The peer is a process of this host.
     kNobody = 1 << 28,            // The first line knows no address: the peer was gone by then.
     kTlsWouldShow = 1 << 29,      // Lines of other sessions tell that TLS would have a line.
+    kTold = 1 << 30,  // Its record was handed on before its end, and no line came since.
   };
 
   SessionFacts() = default;

@@ -28,6 +28,25 @@ void Recycle(SessionTable& table, SessionList& list, SessionHandle session) {
   table.spare.splice(table.spare.begin(), list, session);
 }
 
+// Hands on the record that a live session would make if no line came any more.
+void Tell(SessionTable& table, SessionHandle session) {
+  OpenSession copy = *session;
+  copy.End(session->may_have_ended() ? v1::END_REASON_UNSPECIFIED : v1::END_REASON_IDLE,
+           &session->process->service);
+  if (copy.AwaitsQueueIds() || !table.observer.OnSilentSession(copy.Finish(table.peers))) return;
+  session->facts.Add(SessionFacts::kTold);
+  table.told.splice(table.told.end(), table.live, session);
+}
+
+// Few are silent for so long and cannot be told.
+void TellSilent(SessionTable& table, absl::Time now) {
+  for (auto next = table.live.begin(); next != table.live.end();) {
+    const SessionHandle session = next++;
+    if (now - session->last_time <= table.options.inbound_rest_max) return;
+    if (session->may_be_told()) Tell(table, session);
+  }
+}
+
 // Makes the record of a session that waits for nothing any more.
 void Emit(SessionTable& table, SessionList& list, SessionHandle ended) {
   ForgetQueueIds(table, *ended);
@@ -80,6 +99,8 @@ void MoveTo(SessionTable& table, absl::Time stamp) {
     }
   };
   expire(table.live);
+  TellSilent(table, now);
+  expire(table.told);
   expire(table.held);
   expire(table.resting);
   expire(table.screening);
@@ -218,7 +239,7 @@ void ResolveQueueId(SessionTable& table, const FramedLine& line, std::string_vie
 }
 
 void End(SessionTable& table, SessionHandle session, v1::EndReason reason) {
-  if (session->connecting()) {
+  if (session->connecting() || session->told()) {
     Forget(table, session);
     return;
   }
@@ -245,11 +266,14 @@ bool GiveUp(SessionTable& table, SessionHandle session, v1::EndReason reason,
     return false;
   }
   ForgetQueueIds(table, *session);
-  session->End(reason, &session->process->service);
-  table.observer.OnSession(session->Finish(table.peers));
+  SessionList& list = ListOf(table, session);
+  if (!session->told()) {
+    session->End(reason, &session->process->service);
+    table.observer.OnSession(session->Finish(table.peers));
+  }
   table.observer.OnEvictedSession();
   session->BecomeTombstone(tombstone_time);
-  table.tombstones.splice(table.tombstones.end(), table.live, session);
+  table.tombstones.splice(table.tombstones.end(), list, session);
   return true;
 }
 
@@ -305,7 +329,8 @@ void AbortInstance(SessionTable& table, const FramedLine& line) {
 }
 
 bool GiveUpOne(SessionTable& table, absl::Time time) {
-  for (SessionList* list : {&table.tombstones, &table.screening, &table.held, &table.resting}) {
+  for (SessionList* list :
+       {&table.tombstones, &table.told, &table.screening, &table.held, &table.resting}) {
     if (list->empty()) continue;
     Expire(table, list->begin());
     return true;
@@ -316,8 +341,8 @@ bool GiveUpOne(SessionTable& table, absl::Time time) {
 }
 
 int64_t SessionCount(const SessionTable& table) {
-  return static_cast<int64_t>(table.live.size() + table.screening.size() + table.tombstones.size() +
-                              table.held.size() + table.resting.size());
+  return static_cast<int64_t>(table.live.size() + table.told.size() + table.screening.size() +
+                              table.tombstones.size() + table.held.size() + table.resting.size());
 }
 
 }  // namespace mxtally

@@ -103,7 +103,7 @@ SessionHandle Begin(SessionTable& table, const FramedLine& line, const Event& ev
 // Where it stands now.
 inline SessionList& ListOf(SessionTable& table, SessionHandle session) {
   if (session->tombstone) return table.tombstones;
-  if (session->in_use()) return table.live;
+  if (session->in_use()) return session->told() ? table.told : table.live;
   if (session->ended) return table.held;
   return session->may_be_handed_on() ? table.screening : table.resting;
 }
@@ -113,6 +113,7 @@ inline void TakeLine(SessionTable& table, SessionHandle session, absl::Time time
                      const Event& event) {
   SessionList& former = ListOf(table, session);
   RemoveReusable(table, session);
+  session->facts.Remove(SessionFacts::kTold);
   TakeEvent(time, event, *session);
   SessionList& next = ListOf(table, session);
   next.splice(next.end(), former, session);
@@ -147,9 +148,9 @@ void Leave(SessionTable& table, SessionHandle session,
 void AbortProcess(SessionTable& table, const FramedLine& line, const Event& event);
 void AbortInstance(SessionTable& table, const FramedLine& line);
 
-// Gives up what costs least: a tombstone, then what is most likely another service's
-// session, then a session that only waits to be confirmed or to go on, then the least recently
-// used.  False if there is nothing to give up.
+// Gives up what costs least: a tombstone, then a session that was told, what is most likely another
+// service's session, then a session that only waits to be confirmed or to go on, then the least
+// recently used.  False if there is nothing to give up.
 bool GiveUpOne(SessionTable& table, absl::Time time);
 
 // All but the spare ones.

@@ -23,11 +23,12 @@ namespace mxtally {
 // Sessions are found idle, and ordinals old, with this much delay at most.
 inline constexpr absl::Duration kClockStep = absl::Seconds(10);
 
-// Sessions are nodes of six lists; a node moves between them and never in
+// Sessions are nodes of seven lists; a node moves between them and never in
 // memory.  Every list is in the order in which its sessions came to its end, so
 // that only its head is looked at as log time moves on.
 //
 //   live        least recently used first; their process serves them
+//   told        live, but silent, and the record was handed on: a line makes a better one
 //   tombstones  only swallow late lines; their process is not free either
 //   held        ended, but waiting for queue ids; their process is free again
 //   resting     without an end that the log need tell; lines may go on with them
@@ -45,7 +46,7 @@ struct SessionTable {
   AssemblerObserver& observer;
   std::string own_host;  // `options.host` as in keys; empty: each line's.
 
-  SessionList live, tombstones, held, resting, screening, spare;
+  SessionList live, told, tombstones, held, resting, screening, spare;
   // Queue ids open in sessions that are live or held.
   NameMap<SessionHandle> by_queue_id;
   // Live sessions and tombstones whose lines name their connection.

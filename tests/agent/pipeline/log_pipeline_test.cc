@@ -189,6 +189,33 @@ TEST_F(PipelineTest, SessionsOfPostfixClientsThatLogNoTlsAreCounted) {
   EXPECT_EQ(server_.total().outbound_unlogged_sessions(), 1);
 }
 
+TEST_F(PipelineTest, SessionsThatEndInSilenceAreSentAfterTenMinutesAndReplacedWhenTheyGoOn) {
+  const auto from = [this](int second, const std::string& id) {
+    Append(Line(second, "sm-mta[01156]: " + id +
+                            ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, "
+                            "proto=ESMTPS, daemon=MTA-v4, relay=[192.0.2.8]"));
+  };
+  const auto mark = [this](int second) { Append(Line(second, "cron[1]: x")); };
+  mark(0);
+  // Queue ids hold the time.
+  from(1000, "6A10Gexx01156");
+  mark(1700);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.sessions().begin()->second.messages(), 1);
+  EXPECT_EQ(server_.total().sessions(), 1);
+  from(3000, "6A10o0xx01156");
+  mark(3700);
+  OpenAndDeliver();
+  ASSERT_EQ(server_.sessions().size(), 1) << "one connection";
+  EXPECT_EQ(server_.sessions().begin()->second.messages(), 2);
+  mark(10'000);
+  OpenAndDeliver();
+  EXPECT_EQ(server_.sessions().size(), 1);
+  EXPECT_EQ(server_.total().evicted_sessions(), 0);
+  EXPECT_EQ(server_.key_conflicts(), 0);
+}
+
 TEST_F(PipelineTest, ReadingOnceIsTold) {
   Session(10, 100);
   EXPECT_FALSE(OpenAndDeliver().back().once());

@@ -379,6 +379,13 @@ TEST_F(EximSessionTest, Trap29PlaintextAfterAFailedHandshakeIsAnotherSession) {
                   "UNSPECIFIED messages=1 id=1xVUVh-0000Hg-1N"));
 }
 
+TEST_F(EximSessionTest, ServerThatRefusesAtOnceHadNoTls) {
+  EXPECT_THAT(
+      Read({"1xVUVh-0000Hg-1N ** u@x.test R=r T=t H=mx.example [192.0.2.9]: SMTP error from "
+            "remote mail server after initial connection: 554 go away"}),
+      ElementsAre(testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE mx.example[192.0.2.9]")));
+}
+
 TEST_F(EximSessionTest, FailuresOfOneAttemptAreOneSessionAndARetryIsAnother) {
   const std::string given_up =
       "1xVUVh-0000Hg-1N H=mx.example [192.0.2.9]: Remote host closed connection in response to "

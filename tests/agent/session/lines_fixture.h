@@ -63,6 +63,8 @@ class LinesFixture : public testing::Test, private AssemblerObserver {
   AssemblerOptions options_{.host = "mx1"};
   absl::Duration step_ = absl::Seconds(1);
   std::string program_prefix_ = "postfix/";
+  // Records of silent sessions are taken, and returned behind "silent: ".
+  bool takes_silent_ = false;
 
  private:
   void ReadLine(std::string_view tagged) {
@@ -86,6 +88,12 @@ class LinesFixture : public testing::Test, private AssemblerObserver {
     v1::SessionRecord record;
     ToRecord(session, record);
     records_.push_back(RecordText(record));
+  }
+  bool OnSilentSession(const Session& session) override {
+    if (!takes_silent_) return false;
+    OnSession(session);
+    records_.back().insert(0, "silent: ");
+    return true;
   }
   void OnEvictedSession() override { ++evicted_sessions_; }
   void OnCutSession() override { ++cut_sessions_; }

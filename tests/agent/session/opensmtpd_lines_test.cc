@@ -47,6 +47,22 @@ TEST_F(OpensmtpdLinesTest, SessionsOfOneProcess) {
           " bits=256/256 [192.0.2.8] end=12:00:08 DISCONNECT messages=2 id=009b4fb2 id=019b4fb2"));
 }
 
+TEST_F(OpensmtpdLinesTest, SessionWithoutALoggedEndIsToldAfterTenMinutes) {
+  takes_silent_ = true;
+  Read({"smtpd[9]: 9fcdefbc9afc45da smtp connected address=192.0.2.7 host=localhost",
+        "smtpd[9]: 9fcdefc0ea67de43 smtp connected address=192.0.2.8 host=localhost"});
+  EXPECT_THAT(Pass(absl::Minutes(11)),
+              ElementsAre("silent: mx1 12:00:01 smtpd[9]#0 lines=1 smtpd UNKNOWN/UNSPECIFIED "
+                          "[192.0.2.7] IDLE",
+                          "silent: mx1 12:00:02 smtpd[9]#0 lines=1 smtpd UNKNOWN/UNSPECIFIED "
+                          "[192.0.2.8] IDLE"));
+  EXPECT_THAT(Read({"smtpd[9]: 9fcdefc0ea67de43 smtp disconnected reason=quit"}),
+              ElementsAre("mx1 12:00:02 smtpd[9]#0 lines=2 smtpd PLAINTEXT/NO_TLS_LINE "
+                          "[192.0.2.8] end=12:11:04 DISCONNECT"));
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(Pass(absl::Minutes(40)), IsEmpty());
+  EXPECT_EQ(evicted_sessions(), 1);
+}
+
 // Release 5.4.
 TEST_F(OpensmtpdLinesTest, TheLastLineTellsHowManyMessagesWereSent) {
   EXPECT_THAT(Read({"smtpd[9]: smtp-out: Connecting to smtp://192.0.2.7:25 (mx.example) on session "

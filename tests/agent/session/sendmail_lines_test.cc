@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -71,6 +72,66 @@ TEST_F(SendmailLinesTest, SilenceEndsASessionWithMail) {
                   " bits=256/256 trust=ANONYMOUS [192.0.2.8] end=12:10:05 UNSPECIFIED messages=2 "
                   "id=6A2CA0xx01156 id=6A2CA1xx01156"));
   EXPECT_EQ(evicted_sessions(), 0);
+}
+
+TEST_F(SendmailLinesTest, SilentSessionIsToldAfterTenMinutesAndOnce) {
+  takes_silent_ = true;
+  Read({FROM("01156", "ESMTPS", "[192.0.2.8]")});
+  EXPECT_THAT(Pass(absl::Minutes(9)), IsEmpty());
+  EXPECT_THAT(Pass(absl::Minutes(2)),
+              ElementsAre("silent: mx1 12:10:03 sm-mta[01156]#0 lines=1 smtpd "
+                          "ESTABLISHED/DELIVERY_FIELD [192.0.2.8] UNSPECIFIED messages=1 "
+                          "id=6A2CA0xx01156"));
+  EXPECT_EQ(assembler().open_sessions(), 0);
+  SaveAndRestore();
+  EXPECT_THAT(Silence(), IsEmpty());
+  EXPECT_EQ(assembler().remembered(), 0);
+  EXPECT_EQ(evicted_sessions(), 0);
+}
+
+// Messages of one connection, up to an hour apart.
+TEST_F(SendmailLinesTest, LaterMessageMakesABetterRecordOfTheSameSession) {
+  takes_silent_ = true;
+  Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]")});
+  std::vector<std::string> ranks;
+  for (const char* id : {"6A2CA1xx01156", "6A2CA2xx01156", "6A2CA3xx01156"}) {
+    const std::vector<std::string> told = Pass(absl::Minutes(45));
+    ASSERT_THAT(told, testing::SizeIs(1));
+    ranks.push_back(told[0].substr(0, told[0].find(" smtpd ")));
+    SaveAndRestore();
+    EXPECT_THAT(Read({absl::StrCat("sm-mta[01156]: ", id,
+                                   ": from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<y@mx1>, "
+                                   "proto=ESMTPS, daemon=MTA-v4, relay=[192.0.2.8]")}),
+                IsEmpty());
+  }
+  EXPECT_THAT(ranks, ElementsAre("silent: mx1 12:10:03 sm-mta[01156]#0 lines=2",
+                                 "silent: mx1 12:10:03 sm-mta[01156]#0 lines=3",
+                                 "silent: mx1 12:10:03 sm-mta[01156]#0 lines=4"));
+  EXPECT_THAT(Silence(),
+              ElementsAre(testing::AllOf(
+                  testing::StartsWith("silent: mx1 12:10:03 sm-mta[01156]#0 lines=5 smtpd "),
+                  testing::HasSubstr(" messages=4 "))));
+}
+
+TEST_F(SendmailLinesTest, ToldSessionOfAnotherClientIsNotToldAgain) {
+  takes_silent_ = true;
+  Read({FROM("01156", "ESMTP", "[192.0.2.8]")});
+  EXPECT_THAT(Pass(absl::Minutes(20)), testing::SizeIs(1));
+  EXPECT_THAT(Read({NO_MAIL("01156", "[192.0.2.9]")}),
+              ElementsAre(testing::AllOf(testing::HasSubstr(" lines=1 smtpd PLAINTEXT"),
+                                         testing::HasSubstr("[192.0.2.9] DISCONNECT"))));
+  EXPECT_THAT(Silence(), IsEmpty());
+}
+
+// Its records have one rank, whatever more is read: the first would stay.
+TEST_F(SendmailLinesTest, UncertainSessionIsNotToldEarly) {
+  takes_silent_ = true;
+  Restart();
+  Read({"cron[7]: x",
+        "sm-mta[01156]: 6A2CA9xx01156: from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, "
+        "proto=ESMTP, daemon=MTA-v4, relay=[192.0.2.8]"});
+  EXPECT_THAT(Pass(absl::Minutes(20)), IsEmpty());
+  EXPECT_THAT(Silence(), ElementsAre(testing::HasSubstr(" lines=0 smtpd ")));
 }
 
 TEST_F(SendmailLinesTest, TheNextSessionOfTheProcessIdEndsTheOneBefore) {
