@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import time
-import unittest
 
 import database
 import harness

@@ -8,14 +8,10 @@ test starts itself again with sudo, which must not ask for a password then.
 """
 
 import collections
-import concurrent.futures
 import datetime
-import json
 import os
 import smtplib
-import socket
 import ssl
-import sys
 import warnings
 
 import harness
@@ -114,12 +110,6 @@ def code_points():
 CODE_POINTS = code_points()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Case(harness.EndToEndTest):
     def setUp(self):
         super().setUp()
@@ -133,7 +123,7 @@ class Case(harness.EndToEndTest):
             self.root.dir.joinpath(folder).mkdir(parents=True, exist_ok=True)
             os.chown(self.root.dir / folder, 900, 900)
         self.log = self.root.dir / "var/log/exim4/mainlog"
-        self.ports = {name: free_port() for name in ("smtp", "smtps", "impatient")}
+        self.ports = {name: harness.free_port() for name in ("smtp", "smtps", "impatient")}
 
     # ---- Servers, clients, Exim
 
@@ -142,7 +132,7 @@ class Case(harness.EndToEndTest):
         context = lambda *arguments: smtp_sinks.server_context(
             self.root.dir / "etc/exim4/mx1.pem", self.root.dir / "etc/exim4/mx1.key", *arguments)
         any_tls = context(TLS12, TLS13)
-        port = free_port()
+        port = harness.free_port()
         addresses = (f"127.0.2.{number}" for number in range(1, 100))
         sink = lambda *arguments, **options: smtp_sinks.Sink(*arguments, address=next(addresses), port=port, **options)
         sinks = {
@@ -178,19 +168,6 @@ class Case(harness.EndToEndTest):
 
     def text(self):
         return self.log.read_text(errors="replace")
-
-    def run_clients(self):
-        ports, addresses = smtp_clients.Ports(), smtp_clients.Addresses()
-
-        def one(service, scenario):
-            client = Client(ports, smtp_clients.Seen(scenario.__name__, service),
-                            ("127.0.0.1", self.ports[service]), addresses.take())
-            scenario(client)
-            return client.seen
-
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            jobs = [pool.submit(one, *scenario) for _ in range(ROUNDS) for scenario in SCENARIOS]
-            return [job.result() for job in jobs]
 
     def send(self, sinks):
         """Messages for every domain, each third with three recipients."""
@@ -233,7 +210,7 @@ class Case(harness.EndToEndTest):
         process = self.start_exim(logging, port)
         server = self.start_server()
         agent = self.start_agent(server, "mx1", log, options=UTC)
-        seen = self.run_clients()
+        seen = smtp_clients.run_by_address(SCENARIOS, self.ports, ROUNDS, Client)
         self.send(sinks)
         process.terminate()
         for sink in sinks.values():
@@ -285,15 +262,6 @@ class Case(harness.EndToEndTest):
 
     # ---- Records
 
-    def records(self, log):
-        records = collections.defaultdict(list)
-        for line in self.scan("--sessions", "--peer-class", "all", *UTC, log).stdout.splitlines():
-            record = json.loads(line)
-            self.assertEqual(record["peerClass"], "PEER_CLASS_LOOPBACK")
-            self.assertNotIn("@", line)
-            records[record["direction"].removeprefix("DIRECTION_")].append(record)
-        return records["INBOUND"], records["OUTBOUND"]
-
     def found(self, record):
         tls = record["tls"]
         return (tls["state"].removeprefix("TLS_STATE_"), tls.get("protocol", ""), tls.get("cipherCodePoint", 0))
@@ -338,9 +306,10 @@ class Case(harness.EndToEndTest):
 
     def check(self, logging, log, expected):
         server, agent, seen, sinks = self.run_all(logging, log)
-        inbound, outbound = self.records(log)
-        shown = self.check_inbound(inbound, seen, expected) + OUTBOUND_ROUNDS + 1
-        self.check_outbound(outbound, sinks)
+        records = self.scan_sessions(*UTC, log)
+        self.assertEqual({record["peerClass"] for record in sum(records.values(), [])}, {"PEER_CLASS_LOOPBACK"})
+        shown = self.check_inbound(records["INBOUND"], seen, expected) + OUTBOUND_ROUNDS + 1
+        self.check_outbound(records["OUTBOUND"], sinks)
         report = self.scan_json("--peer-class", "all", *UTC, log)
         self.assertEqual(report["lines"]["unrecognized"], 0)
         self.assertEqual(report["inbound"]["sessions"], shown)
@@ -356,11 +325,7 @@ class Case(harness.EndToEndTest):
             file.write(self.later_line())
         for direction in ("inbound", "outbound"):
             figures = report[direction]
-            everyone = {"peer_classes": ["all"], "directions": [direction.upper()]}
-            self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= figures["sessions"],
-                            lambda: f"{direction}: {figures['sessions']} sessions, {server.total(filter=everyone)}")
-            total = server.total(filter=everyone)
-            self.assertEqual(total["sessions"], figures["sessions"])
+            total = self.wait_for_sessions(server, direction.upper(), figures["sessions"])
             self.assertEqual(total["tlsSessions"], figures["tls_sessions"])
             self.assertEqual(total["plaintextSessions"], figures["plaintext_sessions"])
             self.assertEqual(total["failedHandshakes"], figures["failed_handshakes"])
@@ -408,7 +373,4 @@ class EximSyslogTest(Case):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
-                           sys.executable, "-B", *sys.argv])
-    harness.main()
+    harness.main_as_root()

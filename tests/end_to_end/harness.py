@@ -5,9 +5,10 @@ its own and on ports the system picks.  Everything started is killed when the
 test ends, however it ends; the error output of what was started is shown when
 it fails.  Nothing leaves loopback.
 
-Programs come from MXTALLY_TEST_SERVER, MXTALLY_TEST_AGENT and GRPCURL.
+Programs come from MXTALLY_TEST_SERVER, MXTALLY_TEST_AGENT, MXTALLY_TEST_MAIL_LOG and GRPCURL.
 """
 
+import collections
 import ctypes
 import json
 import os
@@ -15,6 +16,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -55,6 +57,11 @@ def agent_binary():
     return program("MXTALLY_TEST_AGENT", ROOT / "build/release/agent/mxtally-agent")
 
 
+def mail_log_binary():
+    """Writes made-up logs of any length."""
+    return program("MXTALLY_TEST_MAIL_LOG", ROOT / "build/release/tests/bench/bench_mail_log")
+
+
 def grpcurl_binary():
     return program("GRPCURL", ROOT / "build/tools/bin/grpcurl", "grpcurl")
 
@@ -69,6 +76,12 @@ def wait_until(condition, what, timeout=PATIENCE_SECONDS):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(0.05)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def figures(row):
@@ -342,6 +355,24 @@ class EndToEndTest(unittest.TestCase):
         """Runs `mxtally-agent scan`; returns the finished process."""
         return self.run_program([agent_binary(), "scan", *arguments], check=check)
 
+    def scan_sessions(self, *arguments):
+        """The records of all peers' sessions, which hold no mail address, by direction."""
+        records = collections.defaultdict(list)
+        for line in self.scan("--sessions", "--peer-class", "all", *arguments).stdout.splitlines():
+            self.assertNotIn("@", line)
+            record = json.loads(line)
+            records[record["direction"].removeprefix("DIRECTION_")].append(record)
+        return records
+
+    def wait_for_sessions(self, server, direction, count):
+        """Waits until the server has so many of all peers' sessions; returns the total."""
+        everyone = {"peer_classes": ["all"], "directions": [direction]}
+        self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= count,
+                        lambda: f"{direction}: {count} sessions, {server.total(filter=everyone)}")
+        total = server.total(filter=everyone)
+        self.assertEqual(total["sessions"], count)
+        return total
+
     def scan_json(self, *arguments):
         return json.loads(self.scan("--format", "json", *arguments).stdout)
 
@@ -360,3 +391,12 @@ class EndToEndTest(unittest.TestCase):
 
 def main():
     unittest.main(verbosity=2)
+
+
+def main_as_root():
+    """For servers that need root: another user's test starts itself again with sudo, which must
+    not ask for a password then."""
+    if os.geteuid() != 0:
+        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
+                           sys.executable, "-B", *sys.argv])
+    main()

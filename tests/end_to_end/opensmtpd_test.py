@@ -7,20 +7,15 @@ not ask for a password then.
 """
 
 import collections
-import concurrent.futures
-import json
-import os
 import smtplib
 import ssl
 import subprocess
-import sys
 import warnings
 
 import harness
 import package_root
 import smtp_clients
 import smtp_sinks
-from postfix_instance import free_port
 
 UTC = ("--time-zone", "UTC")
 ROUNDS = 5
@@ -102,7 +97,7 @@ class OpensmtpdTest(harness.EndToEndTest):
         self.root.certificate("etc/tls", "mx1")
         self.root.write("etc/ssl/certs/ca-certificates.crt", (self.root.dir / "etc/tls/mx1.pem").read_text())
         package_root.Syslog(self.root.dir / "dev/log", self.log)
-        self.ports = {name: free_port() for name in ("smtp", "smtps", "plain")}
+        self.ports = {name: harness.free_port() for name in ("smtp", "smtps", "plain")}
 
     def start_sinks(self):
         """Servers by the domain whose mail they get, with the scheme of its URL."""
@@ -133,7 +128,7 @@ class OpensmtpdTest(harness.EndToEndTest):
     def start_opensmtpd(self, sinks):
         text = CONFIGURATION.format(pki=PKI, **self.ports)
         targets = {domain: f"{scheme}://{sink.address}:{sink.port}" for domain, (scheme, sink) in sinks.items()}
-        targets["closed"] = f"smtp://127.0.2.100:{free_port()}"
+        targets["closed"] = f"smtp://127.0.2.100:{harness.free_port()}"
         for domain, url in targets.items():
             text += f'action "{domain}" relay host "{url}"\n'
             text += f'match from any for domain "{domain}.test" action "{domain}"\n'
@@ -154,19 +149,6 @@ class OpensmtpdTest(harness.EndToEndTest):
     def text(self):
         return self.log.read_text(errors="replace")
 
-    def run_clients(self):
-        ports, addresses = smtp_clients.Ports(), smtp_clients.Addresses()
-
-        def one(service, scenario):
-            client = Client(ports, smtp_clients.Seen(scenario.__name__, service),
-                            ("127.0.0.1", self.ports[service]), addresses.take())
-            scenario(client)
-            return client.seen
-
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            jobs = [pool.submit(one, *scenario) for _ in range(ROUNDS) for scenario in SCENARIOS]
-            return [job.result() for job in jobs]
-
     def send(self, domains):
         """Messages for every domain, one with three recipients; returns how many recipients."""
         count = 0
@@ -184,7 +166,7 @@ class OpensmtpdTest(harness.EndToEndTest):
         process, targets = self.start_opensmtpd(sinks)
         server = self.start_server()
         agent = self.start_agent(server, "mx1", self.log, options=UTC)
-        seen = self.run_clients()
+        seen = smtp_clients.run_by_address(SCENARIOS, self.ports, ROUNDS, Client)
         recipients = self.send(targets) + sum(client.recipients for client in seen)
         # The first session of all asked whether OpenSMTPD listens.
         inbound = len(seen) + OUTBOUND_ROUNDS + 1
@@ -199,12 +181,8 @@ class OpensmtpdTest(harness.EndToEndTest):
         total = sum(expected.values(), collections.Counter())
         self.assertGreaterEqual(len(seen), 100)
         self.assertGreaterEqual(total.total(), 100)
-        records = collections.defaultdict(list)
-        for line in self.scan("--sessions", "--peer-class", "all", *UTC, self.log).stdout.splitlines():
-            record = json.loads(line)
-            self.assertEqual(record["peerClass"], "PEER_CLASS_LOOPBACK")
-            self.assertNotIn("@", line)
-            records[record["direction"].removeprefix("DIRECTION_")].append(record)
+        records = self.scan_sessions(*UTC, self.log)
+        self.assertEqual({record["peerClass"] for record in sum(records.values(), [])}, {"PEER_CLASS_LOOPBACK"})
         self.check_inbound(records["INBOUND"], seen)
         self.check_outbound(records["OUTBOUND"], expected)
         report = self.scan_json("--peer-class", "all", *UTC, self.log)
@@ -252,27 +230,18 @@ class OpensmtpdTest(harness.EndToEndTest):
         self.assertEqual(found, expected)
 
     def check_server(self, server, seen, inbound, outbound):
-        everyone = {"peer_classes": ["all"], "directions": ["INBOUND"]}
-        self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= inbound, "all sessions are stored")
-        total = server.total(filter=everyone)
+        total = self.wait_for_sessions(server, "INBOUND", inbound)
         states = collections.Counter(client.state for client in seen)
-        self.assertEqual(total["sessions"], inbound)
         self.assertEqual(total["tlsSessions"], states["ESTABLISHED"])
         self.assertEqual(total["failedHandshakes"], states["FAILED"])
-        everyone["directions"] = ["OUTBOUND"]
-        self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= outbound.total(), "all are stored")
-        total = server.total(filter=everyone)
+        total = self.wait_for_sessions(server, "OUTBOUND", outbound.total())
         states = collections.Counter()
         for (state, *_), count in outbound.items():
             states[state] += count
-        self.assertEqual(total["sessions"], outbound.total())
         self.assertEqual(total["tlsSessions"], states["ESTABLISHED"])
         self.assertEqual(total["failedHandshakes"], states["FAILED"])
         self.assertEqual(total["messages"], sum(count * messages for (*_, messages), count in outbound.items()))
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
-                           sys.executable, "-B", *sys.argv])
-    harness.main()
+    harness.main_as_root()

@@ -6,10 +6,9 @@ postfix and openssl; the host's own Postfix, if any, is not touched.
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 
-from harness import wait_until
+from harness import free_port, wait_until
 
 # Service name in the syslog tag, and options beyond main.cf.
 SERVICES = {
@@ -65,18 +64,12 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Postfix:
     """Running until stop() or the end of `test`.  `ports` by service name; lines
-    go to `log`, in UTC, behind `first_line`.  `main_cf` and `master_cf` are added to the
+    go to `log`, in UTC.  `main_cf` and `master_cf` are added to the
     configuration."""
 
-    def __init__(self, test, directory, tls_loglevel, main_cf="", master_cf="", first_line=""):
+    def __init__(self, test, directory, tls_loglevel, main_cf="", master_cf=""):
         if os.geteuid() != 0:
             raise RuntimeError("a Postfix of its own needs root: run the tests as root or with sudo")
         for tool, package in [("postfix", "postfix"), ("openssl", "openssl")]:
@@ -86,7 +79,7 @@ class Postfix:
         self.log = self.dir / "maillog"
         self.ports = {service: free_port() for service in SERVICES}
         self._write(tls_loglevel, main_cf, master_cf)
-        self.log.write_text(first_line)
+        self.log.touch()
         test.run_program(["/usr/sbin/postfix", "-c", self.dir, "check"])  # Makes the queue's folders.
         # Not detached, so that it ends with the test.
         daemons = test.run_program(["/usr/sbin/postconf", "-hd", "daemon_directory"]).stdout.strip()

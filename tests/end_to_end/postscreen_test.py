@@ -11,9 +11,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import json
-import os
 import ssl
-import sys
 import threading
 import warnings
 
@@ -322,7 +320,7 @@ class PostscreenTest(harness.EndToEndTest):
         warnings.simplefilter("ignore", DeprecationWarning)  # Old TLS is what we test.
 
     def start_postfix(self, loglevel):
-        self.ports = {name: postfix_instance.free_port() for name in (*POSTSCREENS, *SMTPDS)}
+        self.ports = {name: harness.free_port() for name in (*POSTSCREENS, *SMTPDS)}
         directory = self.dir / "postfix"
         (self.dir / "access").write_text(ACCESS)
         # Newer packages have no Berkeley DB.
@@ -458,7 +456,4 @@ class PostscreenTest(harness.EndToEndTest):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
-                           sys.executable, "-B", *sys.argv])
-    harness.main()
+    harness.main_as_root()

@@ -7,8 +7,6 @@ sudo, which must not ask for a password then.
 
 import collections
 import json
-import os
-import sys
 import warnings
 
 import harness
@@ -143,7 +141,4 @@ class RealPostfixTest(harness.EndToEndTest):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
-                           sys.executable, "-B", *sys.argv])
-    harness.main()
+    harness.main_as_root()

@@ -6,20 +6,15 @@ by another user, the test starts itself again with sudo, which must not ask for 
 """
 
 import collections
-import concurrent.futures
 import datetime
-import json
-import os
 import smtplib
 import ssl
-import sys
 import warnings
 
 import harness
 import package_root
 import smtp_clients
 import smtp_sinks
-from postfix_instance import free_port
 
 UTC = ("--time-zone", "UTC")
 ROUNDS = 5
@@ -100,7 +95,7 @@ class SendmailTest(harness.EndToEndTest):
             self.dir / "root", ["sendmail-bin", "sendmail-cf", "dash", "coreutils", "sed"], ["smmta", "smmsp"])
         self.root.certificate("etc/mail/tls", "mx1")
         package_root.Syslog(self.root.dir / "dev/log", self.log)
-        self.ports = {name: free_port() for name in ("smtp", "smtps", "sinks")}
+        self.ports = {name: harness.free_port() for name in ("smtp", "smtps", "sinks")}
         for folder in ("var/spool/mqueue", "var/lib/sendmail/host_status", "var/run/sendmail/mta"):
             (self.root.dir / folder).mkdir(parents=True, exist_ok=True)
         shell = self.root.dir / "usr/bin/sh"
@@ -152,19 +147,6 @@ class SendmailTest(harness.EndToEndTest):
     def text(self):
         return self.log.read_text(errors="replace")
 
-    def run_clients(self):
-        ports, addresses = smtp_clients.Ports(), smtp_clients.Addresses()
-
-        def one(service, scenario):
-            client = Client(ports, smtp_clients.Seen(scenario.__name__, service),
-                            ("127.0.0.1", self.ports[service]), addresses.take())
-            scenario(client)
-            return client.seen
-
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            jobs = [pool.submit(one, *scenario) for _ in range(ROUNDS) for scenario in SCENARIOS]
-            return [job.result() for job in jobs]
-
     def send(self, addresses):
         """A message for every server and round, every third for three recipients."""
         for turn in range(OUTBOUND_ROUNDS):
@@ -173,7 +155,7 @@ class SendmailTest(harness.EndToEndTest):
                     names = ["u", "v", "refused.w"] if turn % 3 == 0 else ["u"]
                     client.sendmail("", [f"{name}@[{address}]" for name in names], f"Subject: {turn}\r\n\r\nx\r\n")
 
-    def wait_for_sessions(self, seen):
+    def wait_for_last_lines(self, seen):
         """Each client's session leaves a last line, and all but some a queue without its mail."""
         for client in seen:
             wanted = client.messages
@@ -186,7 +168,7 @@ class SendmailTest(harness.EndToEndTest):
         server = self.start_server()
         agent = self.start_agent(server, "mx1", self.log, options=UTC)
         daemon = self.start_daemon()
-        seen = self.run_clients()
+        seen = smtp_clients.run_by_address(SCENARIOS, self.ports, ROUNDS, Client)
         self.send([sink.address for sink in sinks] + [unused])
         relayed = sum(client.messages for client in seen)
         messages = relayed + OUTBOUND_ROUNDS * (len(sinks) + 1)
@@ -200,7 +182,7 @@ class SendmailTest(harness.EndToEndTest):
         daemon.terminate()
         self.run_program(self.sendmail("-qf"), timeout=120)
         self.wait_until(lambda: not any(sink.busy() for sink in sinks + queue_sinks), "connections end")
-        self.wait_for_sessions(seen)
+        self.wait_for_last_lines(seen)
 
         expected = {}
         for sink in sinks:
@@ -211,12 +193,8 @@ class SendmailTest(harness.EndToEndTest):
         self.assertGreaterEqual(len(seen), 100)
         self.assertGreaterEqual(total.total(), 100)
 
-        records = collections.defaultdict(list)
-        for line in self.scan("--sessions", "--peer-class", "all", *UTC, self.log).stdout.splitlines():
-            record = json.loads(line)
-            self.assertEqual(record["peerClass"], "PEER_CLASS_LOOPBACK", line)
-            self.assertNotIn("@", line)
-            records[record["direction"].removeprefix("DIRECTION_")].append(record)
+        records = self.scan_sessions(*UTC, self.log)
+        self.assertEqual({record["peerClass"] for record in sum(records.values(), [])}, {"PEER_CLASS_LOOPBACK"})
         self.check_inbound(records["INBOUND"], seen)
         self.check_outbound(records["OUTBOUND"], expected)
         report = self.scan_json("--peer-class", "all", *UTC, self.log)
@@ -292,22 +270,13 @@ class SendmailTest(harness.EndToEndTest):
             for minutes in (25, 50, 75, 100):
                 later = now + datetime.timedelta(minutes=minutes)
                 file.write(later.strftime("%b %d %H:%M:%S mx1 cron[1]: x\n"))
-        everyone = {"peer_classes": ["all"], "directions": ["INBOUND"]}
-        self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= inbound, "all sessions are stored")
-        total = server.total(filter=everyone)
+        total = self.wait_for_sessions(server, "INBOUND", inbound)
         states = collections.Counter(client.state for client in seen)
-        self.assertEqual(total["sessions"], inbound)
         self.assertEqual(total["tlsSessions"], states["ESTABLISHED"])
         self.assertEqual(total["failedHandshakes"], states["FAILED"])
-        everyone["directions"] = ["OUTBOUND"]
-        self.wait_until(lambda: server.total(filter=everyone)["sessions"] >= outbound.total(), "all are stored")
-        total = server.total(filter=everyone)
-        self.assertEqual(total["sessions"], outbound.total())
+        total = self.wait_for_sessions(server, "OUTBOUND", outbound.total())
         self.assertEqual(total["messages"], sum(count * messages for (*_, messages), count in outbound.items()))
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", "--preserve-env=MXTALLY_TEST_SERVER,MXTALLY_TEST_AGENT,GRPCURL,PATH",
-                           sys.executable, "-B", *sys.argv])
-    harness.main()
+    harness.main_as_root()

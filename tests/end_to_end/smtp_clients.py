@@ -492,6 +492,21 @@ SCENARIOS = [
 OPENSSL_SUITES = ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"]
 
 
+def run_by_address(scenarios, services, rounds, client=Client, at_a_time=8):
+    """Each (service, scenario) so many times, each from an address of its own; returns what the
+    clients saw.  `services`: ports by name."""
+    ports, addresses = Ports(), Addresses()
+
+    def one(service, scenario):
+        scripted = client(ports, Seen(scenario.__name__, service), ("127.0.0.1", services[service]), addresses.take())
+        scenario(scripted)
+        return scripted.seen
+
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        jobs = [pool.submit(one, *scenario) for _ in range(rounds) for scenario in scenarios]
+        return [job.result() for job in jobs]
+
+
 class Crowd:
     """Many clients at a time against the services of one Postfix."""
 
