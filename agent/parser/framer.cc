@@ -392,8 +392,10 @@ bool TakeWeekday(std::string_view& line) {
 bool SplitFileHeader(std::string_view line, FramedLine& frame, Framer::Stamp& stamp) {
   if (line.empty()) return false;
   if (!IsDigit(line.front())) {
+    // "Mon 2026-11-02" has its hyphen where a traditional stamp has a digit.
+    const bool full = line.size() > 8 && line[8] == '-';
     const bool taken =
-        TakeWeekday(line) ? TakeFullStamp(line, stamp) : TakeTraditionalStamp(line, stamp);
+        full ? TakeWeekday(line) && TakeFullStamp(line, stamp) : TakeTraditionalStamp(line, stamp);
     return taken && SplitHostAndTag(line, frame);
   }
   if (TakeUnixStamp(line, stamp)) return SplitHostAndTag(line, frame);

@@ -12,6 +12,9 @@ namespace mxtally {
 
 std::string_view TlsLoggingTable::ClientName(std::string_view host, std::string_view tag) {
   const std::string_view program = tag.substr(0, tag.rfind('['));
+  if (program == program_ && host == host_) return name_;
+  program_ = program;
+  host_ = host;
   name_.assign(host).append(" ").append(ParsePostfixTag(program).instance);
   const size_t slash = program.rfind('/');
   name_.append(slash == std::string_view::npos ? program : program.substr(slash));

@@ -41,7 +41,8 @@ class TlsLoggingTable {
 
   const int clients_max_;
   NameMap<absl::Time> clients_;
-  std::string name_;
+  // Of ClientName(): most lines are of the client of the one before.
+  std::string host_, program_, name_;
 };
 
 }  // namespace mxtally
