@@ -122,7 +122,7 @@ void Take(SessionTable& table, SessionHandle session, absl::Time time, const Eve
 
 void AddOutboundLine(SessionTable& table, const FramedLine& line, const Event& event) {
   if (event.type == EventType::kTlsEstablished && !event.only_continues) {
-    table.tls_logging.Add(KeyHost(table, line.host), line.tag, line.time);
+    table.tls_logging.Add(KeyHost(table, line.host), line.program, line.time);
     // The delivery that follows tells which connection it is.
     if (event.tls.reused) return;
   }

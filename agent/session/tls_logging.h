@@ -27,7 +27,8 @@ class TlsLoggingTable {
   // Beyond `clients_max` the one that was silent for longest is forgotten.
   explicit TlsLoggingTable(int clients_max) : clients_max_(clients_max) {}
 
-  // A line of `tag` told of a TLS connection.
+  // A line of `tag` told of a TLS connection.  Tags may be without their process id, and
+  // must be where they are not in the form of keys (agent/session/text.h).
   void Add(std::string_view host, std::string_view tag, absl::Time time);
   // Whether one of the same client did, at `since` or later.
   bool Shows(std::string_view host, std::string_view tag, absl::Time since);

@@ -115,6 +115,23 @@ TEST_F(OutboundTest, StartIsEstimatedFromDelays) {
                 record.estimated_start_time().nanos() / 100'000'000);
 }
 
+// As RFC 5424 has it, the process is no part of a word with the program.
+TEST_F(OutboundTest, TagsOfAnyHeaderNameTheSameClient) {
+  RestartWithoutTls();
+  Event event;
+  FramedLine line;
+  line.time = now_;
+  line.host = "mx1";
+  line.tag = "postfix/smtp 1";
+  line.program = "postfix/smtp";
+  const std::string text = ReusedBy("x").substr(3);
+  line.text = text;
+  ASSERT_EQ(ParsePostfix(line, event), LineClass::kEvent);
+  assembler_->Add(line, event);
+  Line("smtp[9]: " + To("4A1B2", kMx));
+  EXPECT_THAT(Texts(), ElementsAre(testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE ")));
+}
+
 TEST_F(OutboundTest, DeliveryWithoutTlsLineIsPlaintext) {
   Line("smtp[9]: " + To("4A1B2", kMx));
   EXPECT_THAT(Texts(), ElementsAre("mx1 12:00:00 postfix/smtp[9]#0 lines=2 smtp "
