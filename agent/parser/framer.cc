@@ -419,6 +419,8 @@ Framer::Framer(FramerOptions options, FramerState state) : options_(options), st
 bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp) {
   // After a crash a file system may leave zeros before the next good line.
   while (!line.empty() && line.front() == '\0') line.remove_prefix(1);
+  // An editor may have left a byte order mark at the beginning of a file.
+  Consume(line, "\xef\xbb\xbf");
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (TakePriority(line) && Consume(line, "1 ")) {
     bool is_exims = false;

@@ -96,7 +96,7 @@ class AssemblerObserver {
   virtual bool OnSilentSession(const Session&) { return false; }
   // A session that began before the reading: not a record.
   virtual void OnCutSession() {}
-  // A session was given up before its end (its record came by OnSession).
+  // A session was given up before its end (its record came by OnSession, or will).
   virtual void OnEvictedSession() {}
   // Of the session that is handed on next, which this host opened to an EXTERNAL peer,
   // no line tells TLS from plaintext, because its client logs none of TLS.

@@ -332,6 +332,8 @@ bool GiveUpOne(SessionTable& table, absl::Time time) {
   for (SessionList* list :
        {&table.tombstones, &table.told, &table.screening, &table.held, &table.resting}) {
     if (list->empty()) continue;
+    // Its record lacks what further lines would have told.
+    if (list == &table.held || list == &table.resting) table.observer.OnEvictedSession();
     Expire(table, list->begin());
     return true;
   }

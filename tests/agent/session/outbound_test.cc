@@ -584,6 +584,7 @@ TEST_F(OutboundTest, TableOfSessionsIsBounded) {
     EXPECT_LE(assembler_->remembered(), 10);
   }
   EXPECT_THAT(TakeRecords(), SizeIs(990));
+  EXPECT_EQ(evicted_sessions_, 990);
 }
 
 TEST_F(OutboundTest, RestoredAssemblerGoesOnWithConnections) {
