@@ -53,9 +53,7 @@ bool IsLongQueueId(std::string_view id) {
   return separator != std::string_view::npos && separator >= 10 && separator + 1 < id.size();
 }
 
-}  // namespace
-
-bool TakeNamedAddress(std::string_view& text, NamedAddress& peer) {
+bool ReadNamedAddress(std::string_view& text, NamedAddress& peer) {
   peer.name = TakeRun(text, kHostName);
   if (!Consume(text, "[")) return false;
   if (Is(peer.name, "unknown")) peer.name = {};
@@ -70,6 +68,14 @@ bool TakeNamedAddress(std::string_view& text, NamedAddress& peer) {
   if (text.size() < 2 || text[0] != ':' || text[1] < '0' || text[1] > '9') return true;
   text.remove_prefix(1);
   return TakeNumber(text, peer.port) && peer.port <= 65535;
+}
+
+}  // namespace
+
+bool TakeNamedAddress(std::string_view& text, NamedAddress& peer) {
+  if (ReadNamedAddress(text, peer)) return true;
+  peer = {};
+  return false;
 }
 
 bool TakePlace(std::string_view& text, std::string_view& place) {

@@ -116,7 +116,8 @@ inline bool TakeNumber(std::string_view& text, int& number) {
 }
 
 // "name[address]", "name[address]:port", "[address]".  Names are host names and
-// addresses are numeric, so neither can hold a blank or a bracket.
+// addresses are numeric, so neither can hold a blank or a bracket.  What does not fit leaves
+// `peer` empty.
 bool TakeNamedAddress(std::string_view& text, NamedAddress& peer);
 
 // The command after which something happened: "RCPT", "END-OF-MESSAGE".

@@ -23,7 +23,8 @@ constexpr std::initializer_list<std::string_view> kPrograms = {MXTALLY_FUZZ_PROG
 
 // Makes the line one of the target's programs, if it is not.
 void ChooseProgram(FramedLine& frame) {
-  if (kPrograms.size() == 0) return;
+  // Lines of Exim's own files name none, and have a tag that is not theirs.
+  if (kPrograms.size() == 0 || frame.host.empty()) return;
   if (std::find(kPrograms.begin(), kPrograms.end(), frame.program) != kPrograms.end()) return;
   frame.program = kPrograms.begin()[frame.program.size() % kPrograms.size()];
 }

@@ -181,6 +181,7 @@ TEST(PostfixSmtpTest, ServersGivenUp) {
   ExpectSmtp({
       {"8C3E947B: host mx.example[192.0.2.1] said: 450 4.2.0 later (in reply to RCPT TO command)",
        "server-given-up outbound=yes peer=mx.example[192.0.2.1] trouble=other queue-id=8C3E947B"},
+      {"8C3E947B: host mx.example[192.0.2.1]:99999 said: 421 4.3.2 busy", "ignored"},
       {"8C3E947B: host mx.example[192.0.2.1] refused to talk to me: 421 4.3.2 busy",
        "server-given-up outbound=yes peer=mx.example[192.0.2.1] age=299000 "
        "trouble=refused-to-talk queue-id=8C3E947B"},
