@@ -1,11 +1,13 @@
 #include "agent/session/tls_logging.h"
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "agent/parser/postfix.h"
+#include "agent/session/text.h"
 #include "proto/timestamps/timestamps.h"
 
 namespace mxtally {
@@ -15,9 +17,12 @@ std::string_view TlsLoggingTable::ClientName(std::string_view host, std::string_
   if (program == program_ && host == host_) return name_;
   program_ = program;
   host_ = host;
-  name_.assign(host).append(" ").append(ParsePostfixTag(program).instance);
-  const size_t slash = program.rfind('/');
-  name_.append(slash == std::string_view::npos ? program : program.substr(slash));
+  // As it stands in tags of keys: the checkpoint holds it, and nothing but UTF-8.
+  std::string visible;
+  AppendKeyTag(program, visible);
+  name_.assign(host).append(" ").append(ParsePostfixTag(visible).instance);
+  const size_t slash = visible.rfind('/');
+  name_.append(visible, slash == std::string::npos ? 0 : slash);
   return name_;
 }
 

@@ -400,6 +400,19 @@ TEST_F(OutboundTest, InstancesOfPostfixSpeakForThemselves) {
   EXPECT_FALSE(table.Shows("mx2", "postfix-out/smtp[9]", now_));
 }
 
+TEST(TlsLoggingTest, ATagOfAnyBytesIsKnownAsItStandsInKeys) {
+  TlsLoggingTable table(/*clients_max=*/10);
+  table.Add("mx1",
+            "post\xff"
+            "fix/smtp",
+            absl::UnixEpoch());
+  EXPECT_TRUE(table.Shows("mx1", "post?fix/smtp[12]", absl::UnixEpoch()));
+  google::protobuf::RepeatedPtrField<agent::v1::TlsLogging> saved;
+  table.Save(saved);
+  ASSERT_EQ(saved.size(), 1);
+  EXPECT_EQ(saved[0].client(), "mx1 post?fix/smtp");
+}
+
 TEST_F(OutboundTest, ClientsThatLogTlsAreBounded) {
   TlsLoggingTable table(/*clients_max=*/2);
   for (const char* host : {"mx1", "mx2", "mx3"}) {
