@@ -136,11 +136,9 @@ bool DateExists(int year, int month, int day) {
   return month != 2 || day < 29 || leap;
 }
 
-// The years 1970 to 9999.
-bool CanBeStored(absl::Time time) {
-  static constexpr absl::Time kEnd = absl::FromUnixSeconds(253402300800);
-  return time >= absl::UnixEpoch() && time < kEnd;
-}
+// The years 1970 to 2261, whose nanoseconds fit 64 bits.
+constexpr absl::Time kStorableEnd = absl::FromUnixSeconds(9214646400);
+bool CanBeStored(absl::Time time) { return time >= absl::UnixEpoch() && time < kStorableEnd; }
 
 // Of the hour of a stamp that was read as `time`.
 absl::Time HourStart(const Framer::Stamp& stamp, absl::Time time) {
@@ -509,9 +507,8 @@ std::optional<int> Framer::YearFor(int month, int day, const Stamp& stamp) const
     }
     return std::nullopt;
   }
-  // Timestamps of the records end with the year 9999.
   const absl::Time latest =
-      std::min(options_.reference_time, absl::FromUnixSeconds(253402214400)) + absl::Hours(24);
+      std::min(options_.reference_time, kStorableEnd - absl::Hours(24)) + absl::Hours(24);
   const int newest = static_cast<int>(absl::ToCivilYear(latest, options_.time_zone).year());
   for (int year = newest; year >= newest - kLeapYearsApart - 1; --year) {
     if (DateExists(year, month, day) && time_in(year) <= latest) return year;

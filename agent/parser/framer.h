@@ -79,7 +79,8 @@ class Framer {
 
   // Splits `line`, which has no line end.  Returns false and leaves `frame`
   // unspecified when the line has no header of a known shape, with a time in the years
-  // 1970 to 9999 of UTC, which records can hold.  The views in `frame` point into `line`.
+  // 1970 to 2261 of UTC, which records and checkpoints can hold.  The views in `frame` point into
+  // `line`.
   //
   // A line without a tag ("last message repeated 3 times", or a tag that a
   // relay cut short) is framed with an empty tag and the rest as text.

@@ -357,7 +357,7 @@ TEST_F(FramerTest, FirstStampGetsTheLatestYearUpToADayAfterTheReference) {
 
 TEST_F(FramerTest, WithoutAReferenceTheYearIsTheLastThatARecordCanHold) {
   Framer framer(FramerOptions{});
-  EXPECT_EQ(TimeOf(framer, "Nov  2 04:02:01"), "9999-11-02T04:02:01Z");
+  EXPECT_EQ(TimeOf(framer, "Nov  2 04:02:01"), "2261-11-02T04:02:01Z");
 }
 
 TEST_F(FramerTest, NewYearIncrementsOnce) {
@@ -402,8 +402,8 @@ TEST_F(FramerTest, StrayStampDecidesNoYearForAFramerThatGoesOnFromAState) {
 TEST_F(FramerTest, TimesThatNoRecordCanHoldAreRefused) {
   EXPECT_EQ(TimesOf(Utc2013(),
                     {"0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:30:00+01:00",
-                     "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"}),
-            (Times{"no", "no", "no", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "no"}));
+                     "1970-01-01T00:00:00Z", "2261-12-31T23:59:59Z", "2261-12-31T23:59:59-01:00"}),
+            (Times{"no", "no", "no", "1970-01-01T00:00:00Z", "2261-12-31T23:59:59Z", "no"}));
 }
 
 // Local time.
