@@ -48,7 +48,8 @@ class ScanMemoryTest(harness.EndToEndTest):
                     self.assertEqual(report["inbound"]["tls_sessions"], truth["tls_sessions"])
                     peaks.append(peak)
                 print(f"{name}: peak of {[peak // 1024 for peak in peaks]} kB", flush=True)
-                self.assertLess(peaks[1], peaks[0] + 2 * MEGABYTE)
+                # Tables fill up; eight bytes a session would be more.
+                self.assertLess(peaks[1], peaks[0] * 1.15)
 
 
 if __name__ == "__main__":

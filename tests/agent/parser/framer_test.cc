@@ -274,7 +274,8 @@ TEST_F(FramerTest, HostAndTagBehindAStampOfExims) {
   for (const auto& [text, tag] : kTable) {
     Framer framer = Utc2013();
     FramedLine frame;
-    ASSERT_TRUE(framer.Split(std::string("2026-11-02 04:02:01 ") + text, frame)) << text;
+    const std::string line = std::string("2026-11-02 04:02:01 ") + text;
+    ASSERT_TRUE(framer.Split(line, frame)) << text;
     EXPECT_EQ(frame.tag, tag) << text;
   }
 }
