@@ -536,7 +536,8 @@ bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Sta
   repeats = size_ != 0 && line.size() > size_ && std::memcmp(line.data(), bytes_, size_) == 0;
   // Behind a stamp of Exim's may stand its zone, or host and tag, which the line before had not.
   if (repeats && host_at_ == size_) {
-    repeats = line[size_] != '+' && line[size_] != '-' && !NamesHostAndTag(line.substr(size_));
+    const char next = line[size_];
+    repeats = next != '+' && next != '-' && next != 'Z' && !NamesHostAndTag(line.substr(size_));
   }
   if (!repeats) {
     size_ = 0;

@@ -186,12 +186,14 @@ class Process:
 
         def found():
             ended = not self.running()
+            if ended:
+                # Then all that it wrote has been read.
+                self.wait()
             for line in list(self.lines):
                 match = expression.search(line)
                 if match:
                     return match
             if ended:
-                self.wait()
                 raise AssertionError(f"{self.name} ended without /{pattern}/:\n{self.tail()}")
             return None
 
