@@ -95,7 +95,8 @@ struct MailDelivery {
   DeliveryTrouble trouble = DeliveryTrouble::kNone;
 };
 
-// `rcpt=1/3`: accepted 1, total 3.
+// `rcpt=1/3`: accepted 1, total 3.  The command is of the line, or "data" where a line counts
+// messages without the word.
 struct CommandCounter {
   std::string_view command;
   int accepted = 0;
