@@ -30,10 +30,9 @@ bool IsHelo(std::string_view helo) {
 bool HasFurtherHost(std::string_view text) {
   for (size_t at = text.find(") ["); at != std::string_view::npos; at = text.find(") [")) {
     text.remove_prefix(at + 3);
-    if (const size_t end = text.find(']');
-        end != std::string_view::npos && IsAddress(text.substr(0, end))) {
-      return true;
-    }
+    const size_t end = text.find(']');
+    if (end == std::string_view::npos) return false;
+    if (IsAddress(text.substr(0, end))) return true;
   }
   return false;
 }

@@ -331,11 +331,10 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
 // Whether "HOST TAG[PID]: TEXT" follows, which no line of Exim's begins like.
 bool NamesHostAndTag(std::string_view rest) {
   if (TakeUntil(rest, ' ').empty() || !TakeBlank(rest)) return false;
-  std::string_view tag = TakeUntil(rest, ' ');
-  if (!tag.ends_with("]:")) return false;
-  tag.remove_suffix(2);
   FramedLine frame;
-  frame.tag = tag = {tag.data(), tag.size() + 1};
+  frame.tag = TakeUntil(rest, ' ');
+  if (!frame.tag.ends_with("]:")) return false;
+  frame.tag.remove_suffix(1);
   SplitTag(frame);
   return frame.pid >= 0 && frame.program.find_first_of("=([<\"") == std::string_view::npos;
 }

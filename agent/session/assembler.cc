@@ -26,28 +26,34 @@ void ForgetFrom(SessionTable& table, absl::Time stamp) {
   table.processes.ForgetFrom(stamp);
 }
 
+// Passes over one that contradicts those before it, of a checkpoint that no agent wrote.
 void RestoreSession(SessionTable& table, const agent::v1::OpenSession& saved) {
   SessionList one;
   const SessionHandle session = one.emplace(one.end());
   session->Restore(saved);
+  const std::string& tag = session->resting() ? saved.process_tag() : session->tag();
+  if (!session->ended && !tag.empty()) {
+    Process& process = table.processes.FindOrAdd({ProcessHost(table, session->host()), tag});
+    const bool is_served = process.session.has_value();
+    if (session->connection.empty()) {
+      if (is_served) return;
+      process.session = session;
+    } else {
+      ++process.connections;
+      if (session->handed_on() && !is_served) process.session = session;
+      table.by_connection.insert_or_assign(IdName(table, session->host(), session->connection),
+                                           session);
+    }
+    session->process = &process;
+  } else if (!session->ended && !session->resting()) {
+    return;
+  }
   SessionList& list = ListOf(table, session);
   list.splice(list.end(), one);
   AddReusable(table, session);
   for (const std::string& id : session->open_queue_ids) {
     table.by_queue_id.insert_or_assign(IdName(table, session->host(), id), session);
   }
-  const std::string& tag = session->resting() ? saved.process_tag() : session->tag();
-  if (session->ended || tag.empty()) return;
-  Process& process = table.processes.FindOrAdd({ProcessHost(table, session->host()), tag});
-  session->process = &process;
-  if (session->connection.empty()) {
-    process.session = session;
-    return;
-  }
-  ++process.connections;
-  if (session->handed_on()) process.session = session;
-  table.by_connection.insert_or_assign(IdName(table, session->host(), session->connection),
-                                       session);
 }
 
 }  // namespace
