@@ -99,7 +99,7 @@ DeliveryTls TlsOfCommands(std::string_view commands) {
 }
 
 // "TLS error on connection[ Ci=...] from HOST[ I=...] (PREFIX): TEXT", and OpenSSL's
-// "TLS error (SSL_read): on connection from HOST ...".
+// "... SSL_accept: TEXT" and "TLS error (SSL_read): on connection from HOST ...".
 LineClass ParseTlsError(Line& line, Event& event) {
   std::string_view& text = line.text;
   std::string_view prefix;
@@ -112,10 +112,17 @@ LineClass ParseTlsError(Line& line, Event& event) {
   if (Consume(text, " Ci=")) id = TakeUntil(text, ' ');
   if (!Consume(text, " from ") || !TakeClient(line, event)) return LineClass::kIgnored;
   if (event.connection.empty()) event.connection = id;
-  if (prefix.empty()) {
+  if (prefix.empty() && Consume(text, " SSL_accept: ")) {
+    prefix = "SSL_accept";
+  } else if (prefix.empty()) {
     std::string_view before;
     if (!TakeTo(text, " (", before)) return LineClass::kIgnored;
     prefix = TakeUntil(text, ')', ':');
+    // "(SSL_accept (TLSv1)): ", of a client whose version does not fit.
+    if (StartsWith(prefix, "SSL_accept (")) {
+      prefix = "SSL_accept";
+      Consume(text, ")");
+    }
     if (!Consume(text, "): ")) Consume(text, ": ");
   }
   if (Is(prefix, "gnutls_handshake") || Is(prefix, "SSL_accept") ||

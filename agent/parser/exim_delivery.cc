@@ -107,8 +107,9 @@ LineClass ParseDelivered(Line& line, Event& event, bool further) {
   return line_class;
 }
 
-// The text of a failure, and what it says of the connection.
-void ReadTrouble(std::string_view text, Event& event) {
+// The text of a failure, and what it says of the connection.  `shows_tls`: the line has X= if the
+// connection had TLS; that of a deferred recipient never has.
+void ReadTrouble(std::string_view text, Event& event, bool shows_tls) {
   MailDelivery& delivery = event.delivery;
   DeliveryTls& tls = event.connection_tls;
   const bool shown = tls == DeliveryTls::kEstablished;
@@ -125,10 +126,9 @@ void ReadTrouble(std::string_view text, Event& event) {
                            ? DeliveryTrouble::kTlsNotOffered
                            : DeliveryTrouble::kHandshakeFailed;
   } else if (Consume(text, "SMTP error from remote mail server after ")) {
-    if (StartsWith(text, "initial connection")) {
-      delivery.trouble = DeliveryTrouble::kRefusedToTalk;
-    }
-    if (!shown) tls = DeliveryTls::kNotShown;
+    const bool initial = StartsWith(text, "initial connection");
+    if (initial) delivery.trouble = DeliveryTrouble::kRefusedToTalk;
+    if (!shown) tls = initial || shows_tls ? DeliveryTls::kNotShown : DeliveryTls::kUnknown;
   } else {
     if (StartsWith(text, "Remote host closed connection")) {
       delivery.trouble = DeliveryTrouble::kLostConnection;
@@ -140,28 +140,62 @@ void ReadTrouble(std::string_view text, Event& event) {
   }
 }
 
+// Up to 4.80 the text of a failure names the server, and nothing tells whether there was TLS:
+// "SMTP error from remote mail server after RCPT TO:<...>: host HOST: 550 ...", "Remote host HOST
+// closed connection in response to ...", "SMTP timeout while connected to HOST after ...".
+LineClass ParseServerInText(Line& line, Event& event) {
+  std::string_view& text = line.text;
+  DeliveryTrouble trouble = DeliveryTrouble::kOther;
+  if (Consume(text, "SMTP error from remote mail server after ")) {
+    std::string_view command;
+    if (!TakeTo(text, ": host ", command)) return LineClass::kIgnored;
+    if (Is(command, "initial connection")) trouble = DeliveryTrouble::kRefusedToTalk;
+  } else if (Consume(text, "Remote host ")) {
+    trouble = DeliveryTrouble::kLostConnection;
+  } else if (Consume(text, "SMTP timeout while connected to ")) {
+    trouble = DeliveryTrouble::kTimeout;
+  } else {
+    return LineClass::kIgnored;
+  }
+  Host host;
+  if (!TakeHost(text, host)) return LineClass::kIgnored;
+  BeginOutbound(line, event, host);
+  event.delivery.trouble = trouble;
+  event.connection_tls =
+      trouble == DeliveryTrouble::kRefusedToTalk ? DeliveryTls::kNotShown : DeliveryTls::kUnknown;
+  return LineClass::kEvent;
+}
+
 // "** RECIPIENT ... R=... T=... H=...: TEXT" and "== RECIPIENT R=... T=... defer (-44) H=...
 // DT=1s: TEXT".  The text may be the server's; a line in which it, or the recipient, holds
 // fields as well is not understood.
-LineClass ParseNotDelivered(Line& line, Event& event) {
+LineClass ParseNotDelivered(Line& line, Event& event, bool shows_tls) {
   std::string_view& text = line.text;
   std::string_view recipient;
   if (!TakeTo(text, " R=", recipient)) return LineClass::kIgnored;
   if (text.find(" R=") != std::string_view::npos) return LineClass::kUnrecognized;
-  TakeUntil(text, ' ');
+  TakeUntil(text, ' ', ':');
   if (!Consume(text, " T=")) return LineClass::kIgnored;
-  TakeUntil(text, ' ');
-  if (Consume(text, " S=")) TakeUntil(text, ' ');
-  if (Consume(text, " defer (")) {
-    // "defer (111): Connection refused" without a server: there was no connection.
-    std::string_view cause;
-    if (!TakeTo(text, " H=", cause)) return LineClass::kIgnored;
-  } else if (!Consume(text, " H=")) {
-    return LineClass::kIgnored;
+  TakeUntil(text, ' ', ':');
+  if (Consume(text, " S=")) TakeUntil(text, ' ', ':');
+  const bool deferred = Consume(text, " defer (");
+  if (deferred) {
+    TakeUntil(text, ')');
+    if (!Consume(text, ")")) return LineClass::kIgnored;
   }
+  std::string_view in_text = text;
+  if (Consume(in_text, ": ")) {
+    Line rest = line;
+    rest.text = in_text;
+    const LineClass found = ParseServerInText(rest, event);
+    // "defer (111): Connection refused" without a server: there was no connection.
+    if (found == LineClass::kEvent || !deferred) return found;
+  }
+  std::string_view cause;
+  if (deferred ? !TakeTo(text, " H=", cause) : !Consume(text, " H=")) return LineClass::kIgnored;
   if (!TakeServer(line, event)) return LineClass::kUnrecognized;
   std::string_view fields;
-  ReadTrouble(TakeTo(text, ": ", fields) ? text : std::string_view(), event);
+  ReadTrouble(TakeTo(text, ": ", fields) ? text : std::string_view(), event, shows_tls);
   return LineClass::kEvent;
 }
 
@@ -208,7 +242,7 @@ LineClass ParseServerTrouble(Line& line, Event& event) {
     return LineClass::kEvent;
   }
   if (!Consume(text, ": ")) return LineClass::kIgnored;
-  ReadTrouble(text, event);
+  ReadTrouble(text, event, /*shows_tls=*/false);
   return LineClass::kEvent;
 }
 
@@ -218,7 +252,8 @@ LineClass ParseDelivery(Line& line, Event& event) {
     return ParseDelivered(line, event, /*further=*/false);
   }
   if (Consume(text, "-> ")) return ParseDelivered(line, event, /*further=*/true);
-  if (Consume(text, "** ") || Consume(text, "== ")) return ParseNotDelivered(line, event);
+  if (Consume(text, "** ")) return ParseNotDelivered(line, event, /*shows_tls=*/true);
+  if (Consume(text, "== ")) return ParseNotDelivered(line, event, /*shows_tls=*/false);
   if (Consume(text, "TLS session: ")) return ParseUnencrypted(line, event);
   if (Consume(text, "TLS error on connection to ")) return ParseServerTlsError(line, event);
   return LineClass::kNotMine;

@@ -53,9 +53,25 @@ bool IsLongQueueId(std::string_view id) {
   return separator != std::string_view::npos && separator >= 10 && separator + 1 < id.size();
 }
 
+// A server may be named by its address, "2001:db8::1[2001:db8::1]": then it has no name.
+bool TakeNameOfAddress(std::string_view& text) {
+  std::string_view rest = text;
+  const std::string_view name = TakeRun(rest, kAddress);
+  if (!Consume(rest, "[") || !rest.starts_with(name)) return false;
+  text = rest;
+  return rest.substr(name.size()).starts_with("]");
+}
+
 bool ReadNamedAddress(std::string_view& text, NamedAddress& peer) {
+  const std::string_view all = text;
   peer.name = TakeRun(text, kHostName);
-  if (!Consume(text, "[")) return false;
+  if (StartsWith(text, ":")) {
+    text = all;
+    if (!TakeNameOfAddress(text)) return false;
+    peer.name = {};
+  } else if (!Consume(text, "[")) {
+    return false;
+  }
   if (Is(peer.name, "unknown")) peer.name = {};
   if (Consume(text, "unknown]")) {
     peer.address = {};
@@ -76,6 +92,16 @@ bool TakeNamedAddress(std::string_view& text, NamedAddress& peer) {
   if (ReadNamedAddress(text, peer)) return true;
   peer = {};
   return false;
+}
+
+bool TakeServerName(std::string_view& text, NamedAddress& server) {
+  std::string_view rest = text;
+  server = {};
+  const std::string_view name = TakeRun(rest, kHostName);
+  if (name.empty() || !StartsWith(rest, ": ")) return false;
+  server.name = name;
+  text = rest;
+  return true;
 }
 
 bool TakePlace(std::string_view& text, std::string_view& place) {

@@ -120,6 +120,10 @@ inline bool TakeNumber(std::string_view& text, int& number) {
 // `peer` empty.
 bool TakeNamedAddress(std::string_view& text, NamedAddress& peer);
 
+// "mx.example", where ": " follows: how Postfix up to 2.4 calls a server in what it logs of TLS.
+// What does not fit leaves `server` empty.
+bool TakeServerName(std::string_view& text, NamedAddress& server);
+
 // The command after which something happened: "RCPT", "END-OF-MESSAGE".
 bool TakePlace(std::string_view& text, std::string_view& place);
 

@@ -34,7 +34,8 @@ bool TakeSessionId(std::string_view& text, Event& event) {
   return TakeHex(text, kSessionIdSize, event.connection);
 }
 
-// "192.0.2.1", "[2001:db8::1]", up to 6.0 also "2001:db8::1", and "local".
+// "192.0.2.1", "[2001:db8::1]", in older releases also "2001:db8::1" and "IPv6:2001:db8::1", and
+// "local".
 void SetAddress(std::string_view text, Event& event) {
   event.has_peer = true;
   event.peer = {};
@@ -43,6 +44,7 @@ void SetAddress(std::string_view text, Event& event) {
     return;
   }
   Consume(text, "[");
+  Consume(text, "IPv6:");
   event.peer.address = TakeUntil(text, ']');
 }
 

@@ -29,10 +29,9 @@ bool MentionsPostfix(std::string_view line);
 // Reads a program path, FramedLine::program, of an smtpd.
 SessionTag ParsePostfixTag(std::string_view program);
 
-// Reads the text of a TLS summary after "TLS connection established from " or
-// its variants; exposed for tests.  False when a known field is malformed;
-// unknown text after the known fields is accepted.
-bool ParseTlsSummary(std::string_view text, NamedAddress& peer, TlsSummary& summary);
+// Reads what follows the peer in a TLS summary, " to SNI: PROTOCOL with cipher ...".  False
+// when a known field is malformed; unknown text after the known fields is accepted.
+bool ParseTlsSummary(std::string_view text, TlsSummary& summary);
 
 }  // namespace mxtally
 

@@ -21,8 +21,10 @@ inline LineClass Note(Event& event, bool fits) {
   return EventIf(fits);
 }
 
+// Takes the peer of a connection: of one that this host opened also a server without address.
 inline bool TakePeer(std::string_view& text, Event& event) {
-  event.has_peer = TakeNamedAddress(text, event.peer);
+  event.has_peer =
+      TakeNamedAddress(text, event.peer) || (event.outbound && TakeServerName(text, event.peer));
   return event.has_peer;
 }
 
@@ -54,8 +56,7 @@ LineClass ReadTlsSummary(std::string_view trust, std::string_view text,
   event.tls = {};
   event.tls.reused = Consume(text, reused);
   if (!event.tls.reused && !Consume(text, established)) return LineClass::kUnrecognized;
-  event.has_peer = true;
-  if (!ParseTlsSummary(text, event.peer, event.tls)) return LineClass::kUnrecognized;
+  if (!TakePeer(text, event) || !ParseTlsSummary(text, event.tls)) return LineClass::kUnrecognized;
   if (Is(trust, "Anonymous") || Is(trust, "Untrusted") || Is(trust, "Trusted") ||
       Is(trust, "Verified")) {
     event.tls.trust = trust;

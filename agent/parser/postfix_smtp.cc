@@ -117,6 +117,11 @@ std::string_view PlaceOf(std::string_view text) {
 // behind them.  `peer` is what they name, if anything.
 DeliveryTrouble ReadTrouble(std::string_view text, NamedAddress& peer, std::string_view& place) {
   std::string_view rest = text;
+  // Up to 2.4.
+  if (Consume(rest, "delivery via ")) {
+    if (!TakeNamedAddress(rest, peer) || !Consume(rest, ": ")) return DeliveryTrouble::kOther;
+    text = rest;
+  }
   if (Consume(rest, "lost connection with ")) {
     if (!TakeNamedAddress(rest, peer) || !Consume(rest, " while ")) return DeliveryTrouble::kOther;
     place = PlaceOf(rest);

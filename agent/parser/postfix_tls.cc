@@ -53,8 +53,7 @@ void ReadSuffix(std::string_view text, TlsSummary& summary) {
 
 }  // namespace
 
-bool ParseTlsSummary(std::string_view text, NamedAddress& peer, TlsSummary& summary) {
-  if (!TakeNamedAddress(text, peer)) return false;
+bool ParseTlsSummary(std::string_view text, TlsSummary& summary) {
   if (Consume(text, " to ")) {
     summary.sni = TakeUntil(text, ' ', ':');
     if (summary.sni.empty()) return false;

@@ -63,17 +63,22 @@ std::optional<SessionHandle> Find(SessionTable& table, const FramedLine& line, c
   return session;
 }
 
+// How old the connection was, less than a quarter of an hour.  A queue id tells its time in UTC;
+// year and zone of a stamp may be guesses, but no two zones differ by parts of a quarter.
+absl::Duration AgeOf(absl::Time connection_time, absl::Time stamp) {
+  constexpr absl::Duration kEarly = absl::Minutes(1);  // Stamps may be of whole seconds.
+  const absl::Duration age = stamp - connection_time + kEarly;
+  const absl::Duration quarter = absl::Minutes(15);
+  return age - absl::Floor(age, quarter) - kEarly;
+}
+
 // Whether the connection began within the reading.
 bool CoversConnection(const SessionTable& table, absl::Time time, const Event& event) {
   const double age_seconds = event.connection_age_seconds;
   if (age_seconds >= 0 && time - *table.reading_start >= absl::Seconds(age_seconds)) return true;
-  if (event.connection_time.has_value()) {
-    // A stamp in local time may be hours off, and one of a queue that is old says nothing.
-    const absl::Duration age = time - *event.connection_time;
-    const bool makes_sense = age >= -absl::Minutes(1) && age <= absl::Hours(24);
-    if (makes_sense && *event.connection_time + absl::Seconds(1) > *table.reading_start) {
-      return true;
-    }
+  if (event.connection_time.has_value() &&
+      time - AgeOf(*event.connection_time, time) + absl::Seconds(1) > *table.reading_start) {
+    return true;
   }
   return Covers(table, time);
 }
@@ -99,6 +104,10 @@ void AddFramedLine(SessionTable& table, const FramedLine& line, const Event& eve
     const bool starts = event.outbound ? IsBeginning(event.type) : StartsSession(event.type);
     if (!starts || event.only_continues) return;
     const Start start = StartOf(table, line.time, event);
+    // Its time is told by the queue id of the message that may follow.
+    if (start == Start::kCut && event.type == EventType::kAuthAccepted && event.one_connection) {
+      return;
+    }
     if (start == Start::kCut && event.type == EventType::kDisconnect) {
       // The first line seen is its last.
       table.observer.OnCutSession();

@@ -38,6 +38,8 @@ int32_t Messages(const OpenSession& open) {
 
 bool OpenSession::IsPeer(const NamedAddress& peer) const {
   const Session::Peer& own = fields.peer;
+  // Of a handshake whose line names the server alone.
+  if (own.address.empty() && !own.name.empty()) return IsServer(peer);
   if (own.address != peer.address) return false;
   return own.port == peer.port || own.port == 0 || peer.port == 0;
 }

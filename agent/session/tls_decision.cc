@@ -104,7 +104,10 @@ TlsDecision DecideTlsInbound(SessionFacts facts, const Session& session, bool wr
   if (facts.Has(kTlsSetup)) return DecideBySetupLine(facts, session, by_tlsproxy);
   if (wrapper_mode) return DecideWrapperMode(facts);
   if (facts.Has(kCounters)) return Plaintext(v1::TLS_EVIDENCE_STARTTLS_COUNTER);
-  if (facts.Has(kDisconnected)) return Plaintext(v1::TLS_EVIDENCE_NO_TLS_LINE);
+  // Whoever left behind STARTTLS may have had a handshake that the log does not show.
+  if (facts.Has(kDisconnected) && session.end_place != "STARTTLS") {
+    return Plaintext(v1::TLS_EVIDENCE_NO_TLS_LINE);
+  }
   return kUnknown;
 }
 

@@ -44,6 +44,71 @@ TEST(EximTest, ProtocolTellsTlsWhereXIsNotLogged) {
   }
 }
 
+// X= is in lines of success and of final failure, never in those of what is tried again.
+TEST(EximTest, WhereADeliveryHasNoXAndNoneIsExpected) {
+  const auto tls_of = [](const std::string& line) {
+    const std::string text = ParsedLine(STAMP "1xVUVh-0000Hg-1N " + line);
+    const std::string from = text.substr(text.find("tls="));
+    return from.substr(0, from.find(' '));
+  };
+  const std::string host = "H=mx.example [192.0.2.7]";
+  const std::string error = ": SMTP error from remote mail server after ";
+  EXPECT_EQ(tls_of("** u R=r T=t " + host + error + "RCPT TO:<u>: 550 no"), "tls=not-shown");
+  EXPECT_EQ(tls_of("== u R=r T=t defer (-44) " + host + error + "RCPT TO:<u>: 450 later"),
+            "tls=unknown");
+  EXPECT_EQ(tls_of(host + error + "RCPT TO:<u>: 450 later"), "tls=unknown");
+  for (const char* kind : {"** u R=r T=t ", "== u R=r T=t defer (-46) ", ""}) {
+    EXPECT_EQ(tls_of(kind + host + error + "initial connection: 421 busy"), "tls=not-shown");
+  }
+}
+
+TEST(EximTest, UpTo480TheTextOfAFailureNamesTheServer) {
+  const std::string id = STAMP "1xVUVh-0000Hg-1N ";
+  const std::string server =
+      "delivery outbound=yes connection=1xVUVh-0000Hg-1N service=smtp peer=mx.example[192.0.2.7] ";
+  const std::string end = " queue-id=1xVUVh-0000Hg-1N";
+  Expect({
+      {id + "** u@x.test R=r T=t: SMTP error from remote mail server after RCPT TO:<u@x.test>: "
+            "host mx.example [192.0.2.7]: 550 5.1.1 no such user",
+       server + "tls=unknown trouble=other" + end},
+      {id + "== u@x.test <v@x.test> R=r T=t defer (-44): SMTP error from remote mail server after "
+            "end of data: host mx.example [192.0.2.7]: 451 later",
+       server + "tls=unknown trouble=other" + end},
+      {id + "== u@x.test R=r T=t defer (-46): SMTP error from remote mail server after initial "
+            "connection: host mx.example [192.0.2.7]: 421 busy",
+       server + "tls=not-shown trouble=refused-to-talk" + end},
+      {id + "== u@x.test R=r T=t defer (-18): Remote host mx.example [192.0.2.7] closed connection "
+            "in response to RCPT TO:<u@x.test>",
+       server + "tls=unknown trouble=lost-connection" + end},
+      {id + "** u@x.test R=r T=t: SMTP timeout while connected to mx.example [192.0.2.7] after "
+            "RCPT TO:<u@x.test>",
+       server + "tls=unknown trouble=timeout" + end},
+      // No connection.
+      {id + "** u@x.test R=r T=t: retry time not reached for any host after a long failure period",
+       "ignored"},
+      {id + "** u@x.test R=r: Unrouteable address", "ignored"},
+      // Whose words the fields are, nobody can tell.
+      {id + "** u R=r T=t: SMTP error from remote mail server after initial connection: host h "
+            "[1.2.3.4]: @x.test R=r T=t: Remote host mx.example [192.0.2.7] closed connection",
+       "unrecognized"},
+  });
+}
+
+TEST(EximTest, FailedHandshakesAsOpenSslReleasesSpellThem) {
+  const std::string from = STAMP "TLS error on connection from [192.0.2.7]";
+  const std::string failed = "tls-failed service=smtpd peer=[192.0.2.7] reason=";
+  Expect({
+      {from + " (SSL_accept): timed out", failed + "timed out"},
+      {from + " SSL_accept: TCP connection closed by peer",
+       failed + "TCP connection closed by peer"},
+      {from + " (SSL_accept (TLSv1)): error:0A000102:SSL routines::unsupported protocol",
+       failed + "error:0A000102:SSL routines::unsupported protocol"},
+      {from + ":4711 I=[192.0.2.1]:25 SSL_accept: TCP connection closed by peer",
+       "tls-failed connection=[192.0.2.7]:4711 service=smtpd peer=[192.0.2.7]:4711 reason=TCP "
+       "connection closed by peer"},
+  });
+}
+
 TEST(EximTest, MessageIdsTellTheReceivingProcess) {
   const auto pid_of = [](const std::string& id) {
     const std::string text = ParsedLine(STAMP + id + " <= a@a.test H=m [192.0.2.7] P=smtp S=1");
@@ -280,7 +345,7 @@ TEST(EximTrapsTest, Trap79TextOfRecipientsAndServers) {
       {id + "== u@x.test R=r T=t defer (-44) H=mx.example [192.0.2.7]: SMTP error from remote mail "
             "server after RCPT TO:<u>: 450 H=h [1.2.3.4] X=TLS1.3:A:1",
        "delivery outbound=yes connection=1xVUVh-0000Hg-1N service=smtp peer=mx.example[192.0.2.7] "
-       "tls=not-shown trouble=other queue-id=1xVUVh-0000Hg-1N"},
+       "tls=unknown trouble=other queue-id=1xVUVh-0000Hg-1N"},
   });
 }
 

@@ -43,6 +43,19 @@ TEST(PostfixSmtpTest, TlsLines) {
        "(256/256 bits)",
        "tls-established outbound=yes peer=mx.example[192.0.2.1]:25 protocol=TLSv1 "
        "cipher=AES256-SHA bits=256/256"},
+      {"TLS connection established to mx.example: TLSv1 with cipher AES256-SHA (256/256 bits)",
+       "tls-established outbound=yes peer=mx.example[] protocol=TLSv1 cipher=AES256-SHA "
+       "bits=256/256"},
+      {"SSL_connect error to mx.example: -1",
+       "tls-failed outbound=yes peer=mx.example[] reason=-1"},
+      // A server that a setting names by its address.
+      {"Trusted TLS connection established to 2001:db8::1[2001:db8::1]:25: TLSv1.2 with cipher "
+       "AES128-SHA (128/128 bits)",
+       "tls-established outbound=yes peer=[2001:db8::1]:25 trust=Trusted protocol=TLSv1.2 "
+       "cipher=AES128-SHA bits=128/128"},
+      {"Trusted TLS connection established to 2001:db8::2[2001:db8::1]:25: TLSv1.2 with cipher "
+       "AES128-SHA (128/128 bits)",
+       "unrecognized"},
       // smtpd's words are not smtp's.
       {"Untrusted TLS connection established from mx.example[192.0.2.1]:25: TLSv1 with cipher "
        "AES256-SHA (256/256 bits)",
@@ -102,6 +115,10 @@ TEST(PostfixSmtpTest, Deliveries) {
       // Postfix 2.2, without delays, dsn and port.
       {"519313AF: to=<u3@out2.test>, relay=mx.example[192.0.2.1], delay=10, status=sent (250 Ok)",
        "delivery outbound=yes peer=mx.example[192.0.2.1] age=9000 sent=yes queue-id=519313AF"},
+      {"519313AF: to=<u@example.net>, relay=::1[::1]:10026, delay=1, delays=0/0/1/0, dsn=4.3.0, "
+       "status=deferred (host ::1[::1] said: 451 4.3.0 later)",
+       "delivery outbound=yes peer=[::1]:10026 queue-delays=0/0 setup-delay=1 age=0 "
+       "trouble=other queue-id=519313AF"},
       // To a socket of this host: no TCP connection.
       {"519313AF: to=<u@example.net>, relay=mx1.example.net[private/dovecot-lmtp], delay=0.2, "
        "delays=0.1/0/0/0.05, dsn=2.0.0, status=sent (250 2.0.0 <u@example.net> Saved)",
@@ -147,6 +164,8 @@ TEST(PostfixSmtpTest, TroubleOfDeliveries) {
       {"host mx.example[192.0.2.1] refused to talk to me: 554 5.7.1 go away",
        "trouble=refused-to-talk"},
       {"Cannot start TLS: handshake failure", "trouble=handshake-failed"},
+      {"delivery via mx.example[192.0.2.1]: Cannot start TLS: handshake failure",
+       "trouble=handshake-failed"},
       {"TLS is required, but was not offered by host mx.example[192.0.2.1]",
        "trouble=tls-not-offered"},
       {"TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 454 4.7.0 later",

@@ -106,6 +106,22 @@ TEST_F(OutboundTest, TlsLineAndDeliveriesOfOneRequestAreOneSession) {
   EXPECT_EQ(records[0].estimated_start_time().seconds(), records[0].key().stamp().seconds());
 }
 
+TEST_F(OutboundTest, UpToPostfix24TlsLinesNameTheServerWithoutItsAddress) {
+  Lines(
+      {"smtp[9]: TLS connection established to mx.a.test: TLSv1 with cipher AES256-SHA (256/256 "
+       "bits)",
+       "smtp[9]: 4A1B2: to=<u@a.test>, relay=MX.a.test[192.0.2.1], delay=1, status=sent (250 Ok)",
+       // A handshake that failed, and the connection without TLS to the same server.
+       "smtp[9]: SSL_connect error to mx2.a.test: -1",
+       "smtp[9]: 4A1B3: Cannot start TLS: handshake failure",
+       "smtp[9]: 4A1B3: to=<u@b.test>, relay=mx2.a.test[192.0.2.2], delay=1, status=sent (250)"});
+  EXPECT_THAT(Texts(), ElementsAre(testing::HasSubstr("lines=2 smtp ESTABLISHED/HANDSHAKE_LINE "),
+                                   testing::AllOf(testing::HasSubstr(" FAILED/HANDSHAKE_LINE "),
+                                                  testing::HasSubstr(" mx2.a.test[] ")),
+                                   testing::AllOf(testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE "),
+                                                  testing::HasSubstr(" messages=1 "))));
+}
+
 TEST_F(OutboundTest, StartIsEstimatedFromDelays) {
   Line("smtp[9]: " + To("4A1B2", kMx, "", "sent (250 Ok)", "0.1/0.02/2/1.5"));
   assembler_->FinishHeld();

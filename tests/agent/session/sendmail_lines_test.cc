@@ -278,6 +278,33 @@ TEST_F(SendmailLinesTest, AMessageRightAfterTheLogsBeginningIsTakenForTheFirst) 
   EXPECT_THAT(Silence(), ElementsAre(testing::HasSubstr(" lines=0 ")));
 }
 
+// Year and zone of stamps may be guesses; what zones have in common is not.
+TEST_F(SendmailLinesTest, QueueIdsOfAnyZoneAndYearTellWhatBeganInTheReading) {
+  const auto cut_after = [this](const std::string& id) {
+    const int64_t before = cut_sessions();
+    Restart();
+    Read({"cron[7]: x",
+          absl::StrReplaceAll(FROM("01156", "ESMTP", "[192.0.2.8]"), {{"6A2CA0", id}})});
+    return cut_sessions() - before;
+  };
+  EXPECT_EQ(cut_after("6A2CA3"), 0);
+  EXPECT_EQ(cut_after("6A2AA5"), 0) << "two hours off";
+  EXPECT_EQ(cut_after("6A2Be7"), 0) << "half an hour off";
+  EXPECT_EQ(cut_after("lA2CA9"), 0) << "of 2007";
+  EXPECT_EQ(cut_after("6A2CA0"), 1) << "before the reading";
+  EXPECT_EQ(cut_after("6A2AA0"), 1) << "before the reading, two hours off";
+}
+
+// Its line has no queue id: the message's tells when the connection began.
+TEST_F(SendmailLinesTest, AnAuthenticationBeforeItsMessageIsNotCut) {
+  Restart();
+  Read({"cron[7]: x"});
+  Read({"sm-mta[01156]: AUTH=server, relay=[192.0.2.8], authid=u, mech=PLAIN, bits=0",
+        absl::StrReplaceAll(FROM("01156", "ESMTPA", "[192.0.2.8]"), {{"6A2CA0", "6A2CA4"}})});
+  EXPECT_EQ(cut_sessions(), 0);
+  EXPECT_THAT(Silence(), testing::SizeIs(1));
+}
+
 TEST_F(SendmailLinesTest, ARestartChangesNothing) {
   Read({TLS("01156", "[192.0.2.8]"), FROM("01156", "ESMTPS", "[192.0.2.8]")});
   SaveAndRestore();

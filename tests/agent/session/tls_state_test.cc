@@ -156,6 +156,14 @@ TEST_F(TlsStateTest, BareEndLineMeansPlaintextForWantOfATlsLine) {
   EXPECT_EQ(StateOf({BareDisconnect()}), "PLAINTEXT/NO_TLS_LINE");
 }
 
+// At log level 0 a handshake that succeeded leaves no line, before 3.0 no counter either.
+TEST_F(TlsStateTest, WhoLeavesBehindStarttlsIsNotPlaintextForWantOfATlsLine) {
+  EXPECT_EQ(StateOf({Lost("STARTTLS"), BareDisconnect()}), "UNKNOWN/UNSPECIFIED");
+  EXPECT_EQ(StateOf({Timeout("STARTTLS"), BareDisconnect()}), "UNKNOWN/UNSPECIFIED");
+  EXPECT_EQ(StateOf({Lost("EHLO"), BareDisconnect()}), "PLAINTEXT/NO_TLS_LINE");
+  EXPECT_EQ(StateOf({Lost("STARTTLS"), Starttls(0, 1)}), "FAILED/STARTTLS_COUNTER LOST_CONNECTION");
+}
+
 TEST_F(TlsStateTest, WithoutAnEndNothingIsKnown) {
   EXPECT_EQ(StateOf({}), "UNKNOWN/UNSPECIFIED");
   EXPECT_EQ(StateOf({QueueId("")}), "UNKNOWN/UNSPECIFIED");
