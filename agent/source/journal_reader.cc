@@ -166,6 +166,8 @@ absl::StatusOr<std::unique_ptr<JournalReader>> JournalReader::Open(const Journal
   if (const int fd = ::sd_journal_get_fd(journal); fd < 0) {
     return ErrnoStatus(-fd, absl::StrCat("watch ", name));
   }
+  // The first call tells of the files found just now.
+  ::sd_journal_process(journal);
   // A field's name comes before its value.
   ::sd_journal_set_data_threshold(journal, static_cast<size_t>(line_bytes_max) + 1024);
   if (absl::Status s = reader->AddMatches(); !s.ok()) return s;
@@ -199,7 +201,8 @@ absl::Status JournalReader::AddMatches() {
 absl::StatusOr<bool> JournalReader::GoTo(const v1::Cut& cut) {
   place_ = cut;
   taken_ = true;
-  if (cut.cursor().empty()) {
+  gone_ = !cut.cursor().empty();
+  if (!gone_) {
     const int sought = ::sd_journal_seek_head(journal_.get());
     if (sought < 0) return ErrnoStatus(-sought, "seek in the journal");
     return true;
@@ -215,17 +218,36 @@ absl::StatusOr<bool> JournalReader::GoTo(const v1::Cut& cut) {
   const bool same = SameEntry(cursor, cut.cursor());
   ::free(cursor);
   taken_ = same;
+  gone_ = !same;
   return same;
+}
+
+// Takes note of files that came and went; false when none did.  Where some did,
+// entries may have come and gone anywhere, so the place is sought anew.
+absl::StatusOr<bool> JournalReader::LookForFiles() {
+  const int change = ::sd_journal_process(journal_.get());
+  if (change < 0) return ErrnoStatus(-change, "watch the journal");
+  if (change != SD_JOURNAL_INVALIDATE) return false;
+  const bool told = gone_;
+  const absl::StatusOr<bool> found = GoTo(v1::Cut(place_));
+  if (!found.ok()) return found.status();
+  if (!*found && !told) {
+    return absl::DataLossError("entries of the journal were removed, maybe before they were read");
+  }
+  return true;
 }
 
 absl::StatusOr<bool> JournalReader::Next(Line& line) {
   while (true) {
-    // Takes note of files that came and went.
-    ::sd_journal_process(journal_.get());
     if (std::exchange(taken_, true)) {
       const int found = ::sd_journal_next(journal_.get());
       if (found < 0) return ErrnoStatus(-found, "read the journal");
-      if (found == 0) return false;
+      if (found == 0) {
+        // Not before: a file that was removed can be read as long as it is open.
+        const absl::StatusOr<bool> changed = LookForFiles();
+        if (!changed.ok() || !*changed) return changed;
+        continue;
+      }
     }
     if (absl::Status s = TakePlace(); !s.ok()) return s;
     if (MakeLine(line)) return true;
@@ -240,6 +262,7 @@ absl::Status JournalReader::TakePlace() {
     ::free(cursor);
     return absl::DataLossError("an entry of the journal is damaged");
   }
+  gone_ = false;
   place_.Clear();
   place_.set_cursor(cursor);
   ReadCursor(place_.cursor(), place_);

@@ -73,7 +73,8 @@ class JournalReader {
 
   // Takes the next entry.  False while there is none; entries that come later
   // are seen.
-  //   DATA_LOSS  an entry is damaged; the next call goes on behind it
+  //   DATA_LOSS  an entry is damaged, or that of place() was removed with what may
+  //              have been behind it; the next call goes on behind that
   absl::StatusOr<bool> Next(Line& line);
 
   // The place after the last line.
@@ -87,6 +88,7 @@ class JournalReader {
   explicit JournalReader(const JournalOptions& options, int64_t line_bytes_max);
 
   absl::Status AddMatches();
+  absl::StatusOr<bool> LookForFiles();
   absl::Status TakePlace();
   bool MakeLine(Line& line);
   bool IsTrusted() const;
@@ -105,6 +107,7 @@ class JournalReader {
   v1::Cut place_;
   absl::Time time_ = absl::InfinitePast();  // The journal's, of the last entry.
   bool taken_ = true;                       // The entry that `journal_` stands at.
+  bool gone_ = false;                       // The entry of place_ is not there any more.
   int64_t untrusted_lines_ = 0;
   std::string text_;
 };

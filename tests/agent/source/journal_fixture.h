@@ -67,6 +67,7 @@ class JournalFolder {
 
   const std::string& dir() const { return folder_.dir(); }
   void Remove(const std::string& name) { folder_.Remove(name); }
+  void Rename(const std::string& from, const std::string& to) { folder_.Rename(from, to); }
 
  private:
   static constexpr char kWriter[] = "/lib/systemd/systemd-journal-remote";

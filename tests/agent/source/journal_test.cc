@@ -275,6 +275,61 @@ TEST_F(JournalTest, RemovedEntriesAreAGap) {
   EXPECT_THAT(ReadAll(), IsEmpty());
 }
 
+// ---- Files that come and go while the journal is followed
+
+TEST_F(JournalTest, RotationIsNoGap) {
+  journal_.Append({journal_.Entry("a")});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(1));
+  journal_.Append({journal_.Entry("b")});
+  journal_.Rename("mail.journal", "mail@1.journal");
+  journal_.Append({journal_.Entry("c")});
+  EXPECT_THAT(Texts(ReadAll()), ElementsAre("postfix/smtpd[1234]: b", "postfix/smtpd[1234]: c"));
+  EXPECT_THAT(ReadAll(), IsEmpty());
+}
+
+TEST_F(JournalTest, FileIsReadToItsEndAlthoughItWasRemoved) {
+  journal_.Append({journal_.Entry("a")});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(1));
+  journal_.Append({journal_.Entry("b")});
+  journal_.Remove("mail.journal");
+  journal_.Append({journal_.Entry("c")});
+  // Between the two there may have been a third.
+  EXPECT_THAT(Texts(ReadAll()),
+              ElementsAre("postfix/smtpd[1234]: b", "<gap FILE_GONE 0>", "postfix/smtpd[1234]: c"));
+  EXPECT_THAT(ReadAll(), IsEmpty());
+}
+
+TEST_F(JournalTest, FilesThatCameAndWentUnseenAreAGap) {
+  journal_.Append({journal_.Entry("a")});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(1));
+  journal_.Remove("mail.journal");
+  journal_.Append({journal_.Entry("b")});
+  journal_.Remove("mail.journal");
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>"));
+  // Told once, not at each rotation.
+  journal_.Append({journal_.Entry("of cron", {{"SYSLOG_FACILITY", "9"}, {"_SYSTEMD_UNIT", ""}})},
+                  "other.journal");
+  EXPECT_THAT(ReadAll(), IsEmpty());
+  journal_.Append({journal_.Entry("c")});
+  EXPECT_THAT(Texts(ReadAll()), ElementsAre("postfix/smtpd[1234]: c"));
+  // And again when it is so again.
+  journal_.Remove("mail.journal");
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>"));
+}
+
+TEST_F(JournalTest, RemovedFileThatWasReadLongAgoIsNoGap) {
+  journal_.Append({journal_.Entry("a")}, "mail@1.journal");
+  journal_.Append({journal_.Entry("b")});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(2));
+  journal_.Remove("mail@1.journal");
+  journal_.Append({journal_.Entry("c")});
+  EXPECT_THAT(Texts(ReadAll()), ElementsAre("postfix/smtpd[1234]: c"));
+}
+
 TEST_F(JournalTest, EntryThatMovedToAnotherFileIsTheSame) {
   const Fields a = journal_.Entry("a");
   const Fields b = journal_.Entry("b");
