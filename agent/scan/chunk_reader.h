@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/scan/input_log.h"
@@ -31,6 +32,8 @@ class ChunkReader {
   class OpenFile;
 
   bool OpenNextFile();
+  // The first line of the file that follows in the log.
+  std::string_view NextFilesLine() const;
 
   const std::vector<InputLog>& logs_;
   const int standard_input_;

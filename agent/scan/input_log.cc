@@ -57,13 +57,13 @@ std::string ReadCompressedHead(int fd, std::string_view stored) {
   return head;
 }
 
-std::optional<absl::Time> FirstTime(std::string_view head, const Framer& framer) {
-  while (!head.empty()) {
-    const size_t end = std::min(head.find('\n'), head.size());
-    if (const std::optional<absl::Time> time = framer.PeekTime(head.substr(0, end))) return time;
-    head.remove_prefix(std::min(end + 1, head.size()));
+void FindFirstLine(std::string_view head, const Framer& framer, InputFile& file) {
+  while (!head.empty() && !file.first_time) {
+    const std::string_view line = head.substr(0, head.find('\n'));
+    file.first_time = framer.PeekTime(line);
+    if (file.first_time) file.first_line = line;
+    head.remove_prefix(std::min(line.size() + 1, head.size()));
   }
-  return std::nullopt;
 }
 
 // The folder and the name that the live file has.
@@ -138,8 +138,9 @@ class Finder {
     InputFile file = {.path = path, .size = status.st_size};
     file.reference_time = options_.reference_time.value_or(
         DateInName(path).value_or(absl::TimeFromTimespec(status.st_mtim)));
-    file.first_time = FirstTime(
-        head, Framer({.time_zone = options_.time_zone, .reference_time = file.reference_time}));
+    FindFirstLine(head,
+                  Framer({.time_zone = options_.time_zone, .reference_time = file.reference_time}),
+                  file);
     AddTo(LogName(path), std::move(file));
   }
 

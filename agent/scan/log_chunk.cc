@@ -37,15 +37,17 @@ void LogChunk::ParseLine(std::string_view text) {
     repeats = written_stamp == last_stamp_;
     last_stamp_ = written_stamp;
   }
+  const bool is_sought = text == sought_line;
   // Two lines of a stamp say more than one, as the second confirms a jump of the
   // clock; the third says nothing new.
-  if (line_class == LineClass::kIgnored && repeats && lines_.back().repeats_stamp) {
+  if (line_class == LineClass::kIgnored && repeats && lines_.back().repeats_stamp && !is_sought) {
     ++lines_.back().ignored_behind;
     return;
   }
   Line& line = lines_.emplace_back();
   line.stamp = stamp;
   line.repeats_stamp = repeats;
+  line.is_sought = is_sought;
   line.line_class = line_class;
   line.text = {header_end, static_cast<size_t>(text.data() + text.size() - header_end)};
   if (line_class == LineClass::kEvent) line.event = events_used_++;

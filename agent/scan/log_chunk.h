@@ -27,6 +27,8 @@ class LogChunk {
     Framer::Stamp stamp;
     // The stamp, byte by byte, is that of the line before.
     bool repeats_stamp = false;
+    // It is `sought_line`.
+    bool is_sought = false;
     LineClass line_class = LineClass::kIgnored;
     // Lines right behind it that say nothing, not even another time.
     int ignored_behind = 0;
@@ -52,6 +54,8 @@ class LogChunk {
   // Present when the chunk is the first of a log, or of a file.
   bool begins_log = false;
   const InputFile* begins_file = nullptr;
+  // To be found in `lines()`, where it stands there; empty: none.
+  std::string_view sought_line;
 
   // Parses what is in `buffer`.
   void Parse();

@@ -23,6 +23,7 @@
 #include "agent/scan/tally.h"
 #include "agent/session/assembler.h"
 #include "agent/session/first_line.h"
+#include "mxtally/agent/v1/checkpoint.pb.h"
 
 namespace mxtally {
 namespace {
@@ -32,6 +33,9 @@ constexpr int kExitUsage = 2;
 
 // A file that begins this far from the end of the one before is dated anew.
 constexpr absl::Duration kHalfAYear = absl::Hours(24 * 183);
+
+// Lines of several processes are out of order by less.
+constexpr absl::Duration kDisorderMax = absl::Minutes(1);
 
 // More would wait for each other: sessions are gathered by one at a time.
 constexpr int kThreadsMax = 4;
@@ -44,8 +48,9 @@ class LogScan {
       : settings_(settings),
         sink_(sink),
         report_(report),
-        framer_({.time_zone = settings.time_zone}),
-        assembler_({.host = {}, .peers = &settings.peers}, sink) {}
+        framer_({.time_zone = settings.time_zone}) {
+    BeginAssembler();
+  }
 
   void Gather(LogChunk& chunk) {
     if (chunk.begins_file != nullptr) BeginFile(*chunk.begins_file);
@@ -63,14 +68,43 @@ class LogScan {
 
   // Nothing more will come.
   void Finish() {
-    assembler_.FinishHeld();
-    assembler_.VisitOpen([this](const Session& session) { sink_.OnOpen(session); });
+    assembler_->FinishHeld();
+    assembler_->VisitOpen([this](const Session& session) { sink_.OnOpen(session); });
   }
 
  private:
-  // The lines that follow are of `file`.
+  // Between two lines.
+  struct Place {
+    FramerState framer;
+    agent::v1::AssemblerState assembler = {};
+    // Of the line that follows.
+    std::string_view line;
+    bool begins_file = false;
+  };
+
+  void BeginAssembler() {
+    assembler_.emplace(AssemblerOptions{.host = {}, .peers = &settings_.peers}, sink_);
+  }
+
+  // The lines that follow are of `file`.  Lines that it shares with the file before it, of which it
+  // may be a copy, are read from the state in which they were read there: so they make sessions of
+  // the same keys, which the sink counts once, and what is behind them goes on with sessions that
+  // are open there.
   void BeginFile(const InputFile& file) {
     FramerState state = framer_.state();
+    if (Overlaps(file)) {
+      Finish();
+      BeginAssembler();
+      assembler_->Restore(sought_->assembler);
+      state = sought_->framer;
+      sink_.BeginLog();
+    } else if (file.first_time && newest_time_ - *file.first_time > kDisorderMax) {
+      // It shares lines with another than the file right before it.
+      Finish();
+      BeginAgain(*file.first_time);
+      assembler_->OnGap();
+    }
+    sought_.reset();
     if (state.last_time && file.first_time &&
         absl::AbsDuration(*file.first_time - *state.last_time) > kHalfAYear) {
       state = {};
@@ -80,7 +114,15 @@ class LogScan {
     first_line_ = FirstLine();
   }
 
+  // Whether the lines from `file`'s first one on were read before.  A line that comes twice within
+  // the newest stamp, where one file ends and the next begins, is two lines; unless it begins both.
+  bool Overlaps(const InputFile& file) const {
+    return sought_ && sought_->line == file.first_line &&
+           (sought_->begins_file || *file.first_time < newest_time_);
+  }
+
   void GatherLine(const LogChunk::Line& line, LogChunk& chunk) {
+    if (line.is_sought && !sought_) KeepPlace(chunk.sought_line);
     // The second line of a stamp may confirm a jump of the clock, the third says nothing new.
     const bool says_nothing_new = line.repeats_stamp && repeated_stamp_;
     repeated_stamp_ = line.repeats_stamp;
@@ -100,17 +142,25 @@ class LogScan {
       ++report_.lines.parsed;
       LogChunk::LineEvent& parsed = chunk.event(line);
       parsed.frame.time = time;
-      assembler_.Add(parsed.frame, parsed.event);
+      assembler_->Add(parsed.frame, parsed.event);
       return;
     }
     ++(line.line_class == LineClass::kUnrecognized ? report_.lines.unrecognized
                                                    : report_.lines.ignored);
-    assembler_.Tick(time);
+    assembler_->Tick(time);
   }
 
-  // The lines that follow are the file's first ones once more.
+  // The line that follows is `line`.
+  void KeepPlace(std::string_view line) {
+    sought_.emplace(Place{.framer = framer_.state(),
+                          .line = line,
+                          .begins_file = !first_line_.state().time.has_value()});
+    assembler_->Save(sought_->assembler);
+  }
+
+  // The lines that follow are those from `time` on once more.
   void BeginAgain(absl::Time time) {
-    assembler_.OnLogBeginsAgain(time);
+    assembler_->OnLogBeginsAgain(time);
     sink_.BeginLog();
   }
 
@@ -124,7 +174,9 @@ class LogScan {
   ScanReport& report_;
   Framer framer_;
   FirstLine first_line_;
-  Assembler assembler_;
+  std::optional<Assembler> assembler_;
+  // Where the next file's first line stands in this one.
+  std::optional<Place> sought_;
   absl::Time newest_time_ = absl::InfinitePast();
   // Of the last line.
   bool repeated_stamp_ = false;
@@ -253,6 +305,7 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
     ChunkReader reader(logs, options.standard_input, progress, errors);
     LogScans scans(*settings, sink, report);
     ScanAll(reader, scans);
+    sink.Finish();
   }
 
   for (const std::string& error : errors) err << "mxtally-agent scan: " << error << '\n';

@@ -26,7 +26,7 @@ class SeenKeys {
 
   // The keys that follow are of another log, or of the same once more.
   void BeginLog() {
-    if (list_.size() > 0) looks_up_ = true;
+    if (list_.size() > 0 || !open_.empty()) looks_up_ = true;
   }
   // Keys may come again, those of sessions that are open now too: the log's time went
   // back.
@@ -35,10 +35,18 @@ class SeenKeys {
   // Returns whether `key` is new.
   bool Insert(const Session::Key& key);
 
+  // The key of a session whose end was not read, which another copy may hold.
+  void AddOpen(const Session::Key& key);
+  // How many of these were inserted by no copy.
+  int64_t CountOpen();
+
  private:
+  void FillSet();
+
   // Hashes of 64 bits: of ten million sessions, two meet in one scan of 400,000.
   HashList list_{kInMemoryMax};
   absl::flat_hash_set<uint64_t> set_;
+  absl::flat_hash_set<uint64_t> open_;
   bool looks_up_ = false;
 };
 

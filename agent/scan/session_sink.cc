@@ -25,7 +25,7 @@ void SessionSink::OnOpen(const Session& session) {
   const absl::Time stamp = session.key.stamp;
   if (stamp < settings_.since || stamp >= settings_.until) return;
   if (settings_.peer_class && peer_class != *settings_.peer_class) return;
-  inbound_.AddOpen();
+  keys_.AddOpen(session.key);
 }
 
 void SessionSink::Print(const Session& session) {

@@ -33,6 +33,8 @@ class SessionSink : public AssemblerObserver {
   void OnSession(const Session& session) override;
   // A session whose end was not read, with what is known of it.
   void OnOpen(const Session& session);
+  // Nothing more will come.
+  void Finish() { inbound_.SetOpen(keys_.CountOpen()); }
   void OnTlsNotLogged() override { outbound_.MarkTlsNotLogged(); }
   void OnCutSession() override { ++lines_.cut_sessions; }
   void OnForgottenOrdinal() override { forgot_ordinals_ = true; }

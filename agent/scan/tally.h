@@ -82,7 +82,7 @@ class DirectionTally {
  public:
   void Add(const Session& session);
   // A session whose end was not read.
-  void AddOpen() { ++totals_.open_sessions; }
+  void SetOpen(int64_t sessions) { totals_.open_sessions = sessions; }
   // A session of any class, for `by_peer_class`.
   void AddPeerClass(v1::PeerClass peer_class) { ++peer_classes_[peer_class]; }
   void MarkTlsNotLogged() { totals_.tls_not_logged = true; }
