@@ -17,7 +17,8 @@ struct InputFile {
   std::string path;  // "-" is standard input.
   // The systemd journal, of which `path` is the name.
   std::optional<JournalOptions> journal = std::nullopt;
-  int64_t size = 0;  // As stored, compressed or not; 0 when it can be read once only, as a pipe.
+  // As stored, compressed or not; nullopt when it can be read once only, as a pipe.
+  std::optional<int64_t> size = std::nullopt;
   // Decides the year of the first stamp.
   absl::Time reference_time = absl::InfiniteFuture();
   // First stamp; nullopt when none was found near the beginning, or when the

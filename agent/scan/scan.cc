@@ -28,7 +28,7 @@
 namespace mxtally {
 namespace {
 
-constexpr int kExitUnreadable = 1;
+constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
 // A file that begins this far from the end of the one before is dated anew.
@@ -273,6 +273,18 @@ void Print(const std::string& format, const ScanReport& report, std::ostream& ou
   }
 }
 
+// nullopt when it is not known of every file.
+std::optional<int64_t> TotalBytes(const std::vector<InputLog>& logs) {
+  int64_t total = 0;
+  for (const InputLog& log : logs) {
+    for (const InputFile& file : log.files) {
+      if (!file.size) return std::nullopt;
+      total += *file.size;
+    }
+  }
+  return total;
+}
+
 std::optional<JournalOptions> JournalOf(const ScanOptions& options) {
   if (!options.journal && options.journal_directory.empty()) return std::nullopt;
   return JournalOptions{options.journal_directory, options.journal_units};
@@ -297,11 +309,7 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
   ScanReport report;
   SessionSink sink(*settings, options.sessions ? &out : nullptr);
   {
-    int64_t total_bytes = 0;
-    for (const InputLog& log : logs) {
-      for (const InputFile& file : log.files) total_bytes += file.size;
-    }
-    Progress progress(options.show_progress, total_bytes, options.now, err);
+    Progress progress(options.show_progress, TotalBytes(logs), options.now, err);
     ChunkReader reader(logs, options.standard_input, progress, errors);
     LogScans scans(*settings, sink, report);
     ScanAll(reader, scans);
@@ -319,8 +327,11 @@ int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err) {
     NarrowWindow(*settings, report);
     Print(options.format, report, out);
   }
-  out.flush();
-  return errors.empty() ? 0 : kExitUnreadable;
+  if (!out.flush()) {
+    err << "mxtally-agent scan: the report could not be written\n";
+    return kExitFailed;
+  }
+  return errors.empty() ? 0 : kExitFailed;
 }
 
 }  // namespace mxtally

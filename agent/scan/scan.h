@@ -60,7 +60,8 @@ struct ScanOptions {
 // Prints the report to `out`, errors and progress to `err`.  Returns the exit
 // status:
 //   0   done
-//   1   some input could not be read; the report is about the rest
+//   1   some input could not be read, and the report is about the rest; or the report could not be
+//       written
 //   2   an option is wrong; nothing was read
 int RunScan(const ScanOptions& options, std::ostream& out, std::ostream& err);
 

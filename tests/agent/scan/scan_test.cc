@@ -506,6 +506,18 @@ TEST_F(ScanTest, UnreadableFileIsNamedAndTheRestReported) {
   EXPECT_THAT(err_, HasSubstr(Path("maillog.2.xz") + ": truncated xz file\n"));
 }
 
+TEST_F(ScanTest, ReportThatCannotBeWrittenIsTold) {
+  options_.files = {Write("maillog", Plain(1, "04:00:00"))};
+  for (const char* format : {"table", "json", "csv", "sessions"}) {
+    options_.sessions = format == std::string("sessions");
+    options_.format = options_.sessions ? "table" : format;
+    std::ofstream full("/dev/full");
+    std::ostringstream err;
+    EXPECT_EQ(RunScan(options_, full, err), 1) << format;
+    EXPECT_EQ(err.str(), "mxtally-agent scan: the report could not be written\n") << format;
+  }
+}
+
 TEST_F(ScanTest, ReadsStandardInput) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
@@ -777,6 +789,7 @@ TEST_F(ScanTest, LongWorkTellsHowFarItIsAndClearsTheLine) {
   options_.now = [&seconds] { return absl::FromUnixSeconds(1'800'000'000 + seconds++); };
   ASSERT_EQ(Scan({kAdminLog}), 0);
   EXPECT_THAT(err_, HasSubstr(" of 3 MB, "));
+  EXPECT_THAT(err_, HasSubstr(" left\033[K"));
   EXPECT_THAT(err_, testing::EndsWith("\r\033[K"));
 }
 
