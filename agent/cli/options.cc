@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "agent/cli/peer_key_file.h"
+#include "agent/source/log_follower.h"
 #include "proto/options/command_line.h"
 #include "proto/options/option_set.h"
 #include "proto/options/values.h"
@@ -183,6 +184,12 @@ RunOptions CheckRunWords(RunWords words, OptionSet& set) {
     }
   } else if (words.logs.empty()) {
     set.Reject("log", "a path or a pattern", "");
+  } else if (const auto logs = FindLogs(words.logs); !logs.ok()) {
+    set.Reject("log", logs.status());
+  }
+  if (!options.journal.has_value() && !words.journal_options.units.empty()) {
+    set.Reject("journal-unit", "none without --journal or --journal-directory",
+               words.journal_options.units.front());
   }
   const std::string certified = CheckTls(words, set);
   options.host = !words.host.empty()  ? absl::AsciiStrToLower(words.host)

@@ -39,8 +39,12 @@ absl::Status ParsePeerClass(const std::string& text, ScanSettings& settings) {
 
 absl::StatusOr<ScanSettings> ParseScanSettings(const ScanOptions& options) {
   ScanSettings settings;
-  if (options.files.empty() && !options.journal && options.journal_directory.empty()) {
+  const bool journal = options.journal || !options.journal_directory.empty();
+  if (options.files.empty() && !journal) {
     return absl::InvalidArgumentError("no FILE given; - is standard input");
+  }
+  if (!journal && !options.journal_units.empty()) {
+    return absl::InvalidArgumentError("--journal-unit without --journal or --journal-directory");
   }
   if (options.format != "table" && options.format != "json" && options.format != "csv") {
     return absl::InvalidArgumentError(

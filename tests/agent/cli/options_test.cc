@@ -246,6 +246,32 @@ TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
   }
 }
 
+TEST_F(OptionsTest, LogThatCannotBeOneIsRefused) {
+  const std::string dir = testing::TempDir();
+  for (const char* command : {"check", "run"}) {
+    for (const auto& [log, error] : std::vector<std::pair<std::string, std::string>>{
+             {"", "a log's path is empty"},
+             {dir, "is a directory"},
+             {dir + "/none/", "is a directory"},
+         }) {
+      ExpectBadUsage({command, "--server", "127.0.0.1:4625", "--log", log}, "--log: ");
+      EXPECT_THAT(err_.str(), HasSubstr(error)) << log;
+    }
+  }
+}
+
+TEST_F(OptionsTest, UnitWithoutAJournalIsRefused) {
+  const std::vector<std::string> kUnit = {"--journal-unit", "a.service"};
+  for (std::vector<std::string> words :
+       {std::vector<std::string>{"check", "--server", "127.0.0.1:4625", "--log", "mail.log"},
+        {"run", "--server", "127.0.0.1:4625", "--log", "mail.log"}}) {
+    words.insert(words.end(), kUnit.begin(), kUnit.end());
+    ExpectBadUsage(words,
+                   "--journal-unit: expected none without --journal or --journal-directory, found "
+                   "\"a.service\"");
+  }
+}
+
 TEST_F(OptionsTest, CheckOfAGoodFileEndsWith0) {
   const std::string path =
       absl::StrCat(testing::TempDir(), "options_test_good_", ::getpid(), ".toml");

@@ -207,6 +207,12 @@ TEST_F(ScanTest, SharesHaveTheirOwnUnits) {
   EXPECT_EQ(Number("inbound.message_tls_share"), 1);
 }
 
+TEST_F(ScanTest, UnitWithoutAJournalIsWrongUsage) {
+  options_.journal_units = {"a.service"};
+  EXPECT_EQ(Scan({Write("maillog", Plain(1, "04:00:00"))}), 2);
+  EXPECT_EQ(err_, "mxtally-agent scan: --journal-unit without --journal or --journal-directory\n");
+}
+
 TEST_F(ScanTest, LastLineMayLackItsEnd) {
   std::string text = Plain(1, "04:00:00");
   text.pop_back();
