@@ -80,8 +80,10 @@ std::unique_ptr<FileWatcher> Watch(const std::vector<std::string>& patterns,
   return FileWatcher::Create(paths);
 }
 
+// `keep_unpacking` as in LogFollowerOptions.
 DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassifier& peers,
-                                    PeerMask* mask, const PostconfWatch& postconf) {
+                                    PeerMask* mask, const PostconfWatch& postconf,
+                                    std::function<bool()> keep_unpacking) {
   DeliveryOptions delivery;
   delivery.host = options.host;
   delivery.agent_version = MXTALLY_VERSION;
@@ -89,7 +91,12 @@ DeliveryOptions MakeDeliveryOptions(const RunOptions& options, const PeerClassif
   delivery.logs.pipeline.once = options.once;
   delivery.mta_config = [&postconf] { return postconf.config(); };
   delivery.window_bytes_max = kWindowBytesMax;
-  delivery.logs.find = [&options] { return LogsToFollow(options); };
+  delivery.logs.find = [&options, keep_unpacking = std::move(keep_unpacking)] {
+    absl::StatusOr<std::vector<LogFollowerOptions>> logs = LogsToFollow(options);
+    if (!logs.ok()) return logs;
+    for (LogFollowerOptions& log : *logs) log.keep_unpacking = keep_unpacking;
+    return logs;
+  };
   if (options.journal.has_value()) delivery.source_kind = v1::SOURCE_KIND_JOURNAL;
   delivery.logs.pipeline.assembler.host = options.host;
   delivery.logs.pipeline.assembler.peers = &peers;
@@ -274,10 +281,17 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
   PeerClassifier peers = options.peers;
   std::vector<PeerKey> peer_keys = options.peer_keys;
   const PostconfWatch postconf({});
-  Delivery delivery(MakeDeliveryOptions(options, peers, masks ? &mask : nullptr, postconf), *client,
-                    mailbox, checkpoint, service_status);
   std::atomic<bool> reload_requested = false;
   std::atomic<bool> stop_requested = false;
+  bool stop_told = false;
+  // An archive takes minutes where it is large.
+  const auto keep_unpacking = [&manager, &stop_requested] {
+    manager.Feed();
+    return !stop_requested;
+  };
+  Delivery delivery(
+      MakeDeliveryOptions(options, peers, masks ? &mask : nullptr, postconf, keep_unpacking),
+      *client, mailbox, checkpoint, service_status);
   signals.Start([&](int number) {
     if (number == SIGHUP) {
       reload_requested = true;
@@ -288,7 +302,9 @@ int Run(const RunOptions& options, const std::vector<std::string>& words,
     }
   });
   const auto take_requests = [&] {
-    if (stop_requested.exchange(false)) manager.Stopping("waiting for acknowledgements");
+    if (stop_requested && !std::exchange(stop_told, true)) {
+      manager.Stopping("waiting for acknowledgements");
+    }
     if (!reload_requested.exchange(false)) return;
     manager.Reloading();
     if (std::optional<RunOptions> after = ReadAgain(options, words, environment, *logger)) {

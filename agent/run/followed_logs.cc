@@ -84,7 +84,9 @@ std::optional<PipelineBatch> FollowedLogs::Next() {
     Log& log = logs_[turn];
     if (!log.pending) continue;
     absl::StatusOr<std::optional<PipelineBatch>> batch = ReadLog(log);
-    SetTrouble(log.files.path, log.trouble, batch.status());
+    if (!absl::IsCancelled(batch.status())) {
+      SetTrouble(log.files.path, log.trouble, batch.status());
+    }
     if (!batch.ok() || !batch->has_value()) {
       log.pending = false;
       continue;

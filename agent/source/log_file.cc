@@ -34,7 +34,7 @@ absl::Status LogFile::ErrnoStatus(const char* doing) const {
   return absl::ErrnoToStatus(errno, absl::StrCat(doing, " ", path_));
 }
 
-absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
+absl::StatusOr<LogFile> LogFile::Open(const std::string& path, KeepUnpacking keep_unpacking) {
   // Without O_NONBLOCK the open() of a FIFO waits for its writer.
   ScopedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
@@ -49,6 +49,7 @@ absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
   if (!n.ok()) return n.status();
   if (!CompressionOf({stored.data(), static_cast<size_t>(*n)}).empty()) {
     file.unpacking_ = std::make_unique<Unpacking>();
+    file.unpacking_->keep_on = std::move(keep_unpacking);
     if (absl::Status s = file.OpenReader(); !s.ok()) return s;
   }
   // Damage is left to who reads on.
@@ -87,8 +88,18 @@ absl::Status LogFile::OpenReader() const {
     return absl::Status(reader.status().code(),
                         absl::StrCat(path_, ": ", reader.status().message()));
   }
-  *unpacking_ = {.reader = *std::move(reader), .offset = 0, .status = absl::OkStatus()};
+  unpacking_->reader = *std::move(reader);
+  unpacking_->offset = 0;
+  unpacking_->status = absl::OkStatus();
   return absl::OkStatus();
+}
+
+absl::Status LogFile::Unpacking::CountWork(int64_t bytes) {
+  bytes_until_told -= bytes;
+  if (bytes_until_told > 0) return absl::OkStatus();
+  bytes_until_told = kKeepUnpackingBytes;
+  if (keep_on == nullptr || keep_on()) return absl::OkStatus();
+  return absl::CancelledError("unpacking was stopped");
 }
 
 absl::StatusOr<int64_t> LogFile::Unpack(int64_t offset, absl::Span<char> bytes) const {
@@ -112,6 +123,7 @@ absl::StatusOr<int64_t> LogFile::Unpack(int64_t offset, absl::Span<char> bytes) 
     }
     if (*n == 0) break;
     unpacking_->offset += *n;
+    if (absl::Status s = unpacking_->CountWork(*n); !s.ok()) return s;
     if (to_skip <= 0) {
       done += *n;
       offset += *n;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,6 +48,11 @@ struct FileStat {
   }
 };
 
+// Called each time so many bytes more of an archive were unpacked, which may take
+// a second: whether to go on.
+inline constexpr int64_t kKeepUnpackingBytes = 1024 * 1024;
+using KeepUnpacking = std::function<bool()>;
+
 FileStat FromStat(const struct stat& st);
 
 // One thread only.
@@ -58,11 +64,13 @@ class LogFile {
   //   FAILED_PRECONDITION  a directory, FIFO, device ...; or compressed, and what
   //                        reads that is not installed
   //   UNIMPLEMENTED        compressed in a way that is not read
-  static absl::StatusOr<LogFile> Open(const std::string& path);
+  static absl::StatusOr<LogFile> Open(const std::string& path,
+                                      KeepUnpacking keep_unpacking = nullptr);
 
   // Reads `bytes.size()` bytes at `offset`, fewer only at the end of the file.
   // Returns how many.
   //   DATA_LOSS  compressed, and `offset` cannot be reached
+  //   CANCELLED  `keep_unpacking` said so
   absl::StatusOr<int64_t> ReadAt(int64_t offset, absl::Span<char> bytes) const;
 
   absl::StatusOr<FileStat> Stat() const;
@@ -100,6 +108,11 @@ class LogFile {
     std::unique_ptr<CompressedReader> reader;  // Null: it begins anew.
     int64_t offset = 0;                        // Of what it gives next.
     absl::Status status;                       // Why it gives no more.
+    KeepUnpacking keep_on = nullptr;
+    int64_t bytes_until_told = kKeepUnpackingBytes;
+
+    //   CANCELLED  it is not to go on
+    absl::Status CountWork(int64_t bytes);
   };
 
   LogFile(ScopedFd fd, std::string path, const FileStat& stat)

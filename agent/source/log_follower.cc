@@ -36,32 +36,6 @@ constexpr size_t kFirstTimesMax = 256;
 // How often the files are looked up anew while a rotation renames them.
 constexpr int kLookupsMax = 20;
 
-// Runs `look`, which ends with ABORTED when a file changed its name under it,
-// until it does not.
-template <typename Look>
-auto WhileFilesAreRenamed(Look look) {
-  auto result = look();
-  const auto aborted = [&result] {
-    if constexpr (std::is_same_v<decltype(result), absl::Status>) {
-      return absl::IsAborted(result);
-    } else {
-      return absl::IsAborted(result.status());
-    }
-  };
-  for (int i = 1; aborted() && i < kLookupsMax; ++i) result = look();
-  if (aborted()) result = absl::UnavailableError("the log's files are being renamed");
-  return result;
-}
-
-//   ABORTED  another file has this name by now, or none
-absl::StatusOr<LogFile> OpenEntry(const LogEntry& entry) {
-  absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
-  const bool moved =
-      file.ok() ? !file->opened().SameFile(entry.stat) : absl::IsNotFound(file.status());
-  if (moved) return absl::AbortedError("renamed");
-  return file;
-}
-
 // Files by inode and modification time, of which the oldest are forgotten.
 class KnownFiles {
  public:
@@ -79,6 +53,8 @@ class KnownFiles {
  private:
   std::vector<FileStat> files_;
 };
+
+absl::Status StoppedError() { return absl::CancelledError("unpacking was stopped"); }
 
 // Whether a file cannot be read now, and by its nature or that of the host not later.
 bool IsUnreadable(const absl::Status& status) {
@@ -138,6 +114,9 @@ class FileLogFollower final : public LogFollower {
   absl::StatusOr<FillResult> Fill();
   absl::Status HandleTruncation();
 
+  template <typename Look>
+  auto WhileFilesAreRenamed(Look look);
+  absl::StatusOr<LogFile> OpenEntry(const LogEntry& entry);
   absl::StatusOr<std::vector<LogEntry>> ListFiles();
   void SortByContent(std::vector<LogEntry>& entries);
   std::optional<absl::Time> FirstTime(const LogEntry& entry);
@@ -172,6 +151,7 @@ class FileLogFollower final : public LogFollower {
   bool damaged_ = false;                 // `file_` cannot be read any further.
   bool end_confirmed_ = false;           // Nothing was added since there is a file after it.
   bool caught_up_ = false;               // The last Read() ended at the end of the log.
+  bool stopped_ = false;                 // While unpacking: what was looked for was not found.
 
   std::optional<v1::Cut> sought_;  // Begins here as soon as there is any file.
   std::optional<v1::Cut> left_;    // Where it stood in the file before `file_`.
@@ -186,6 +166,24 @@ class FileLogFollower final : public LogFollower {
   std::optional<LogFile> previous_;
   int64_t previous_offset_ = 0;
 };
+
+// Runs `look`, which ends with ABORTED when a file changed its name under it,
+// until it does not.
+template <typename Look>
+auto FileLogFollower::WhileFilesAreRenamed(Look look) {
+  auto result = look();
+  const auto aborted = [&result] {
+    if constexpr (std::is_same_v<decltype(result), absl::Status>) {
+      return absl::IsAborted(result);
+    } else {
+      return absl::IsAborted(result.status());
+    }
+  };
+  for (int i = 1; aborted() && i < kLookupsMax; ++i) result = look();
+  if (aborted()) result = absl::UnavailableError("the log's files are being renamed");
+  if (stopped_) result = StoppedError();
+  return result;
+}
 
 // ---- Beginning
 
@@ -318,6 +316,7 @@ absl::StatusOr<ReadResult> FileLogFollower::Read(int64_t bytes_max, LineSink& si
   int64_t to_hand_on = bytes_max;
   int64_t to_fill = bytes_max;
   while (true) {
+    if (stopped_) return StoppedError();
     if (file_.has_value()) {
       if (!HandOn(to_hand_on, sink) || to_fill <= 0) return ReadResult::kMore;
       absl::StatusOr<FillResult> filled = Fill();
@@ -414,6 +413,18 @@ absl::Status FileLogFollower::HandleTruncation() {
 }
 
 // ---- From file to file
+
+//   ABORTED  another file has this name by now, or none
+absl::StatusOr<LogFile> FileLogFollower::OpenEntry(const LogEntry& entry) {
+  absl::StatusOr<LogFile> file = LogFile::Open(entry.path, [this] {
+    stopped_ = stopped_ || (options_.keep_unpacking != nullptr && !options_.keep_unpacking());
+    return !stopped_;
+  });
+  const bool moved =
+      file.ok() ? !file->opened().SameFile(entry.stat) : absl::IsNotFound(file.status());
+  if (moved) return absl::AbortedError("renamed");
+  return file;
+}
 
 // The files of the log, oldest first, but for archives that are being written.
 //   ABORTED  they are being renamed

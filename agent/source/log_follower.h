@@ -51,6 +51,11 @@ struct LogFollowerOptions {
 
   // Bytes read from the file at a time.
   int64_t chunk_bytes = 256 * 1024;
+
+  // To look for a place in archives may take minutes.  Called meanwhile for each
+  // megabyte: whether to go on.  If not, Open() or Read() ends with CANCELLED,
+  // and so does each Read() after it.  Null: to the end.
+  std::function<bool()> keep_unpacking = nullptr;
 };
 
 // Where to begin.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/agent/source/follower_fixture.h"
@@ -17,9 +18,11 @@
 namespace mxtally {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using Events = FollowerFixture::Events;
 
 class LogFollowerTest : public FollowerFixture {};
@@ -573,6 +576,64 @@ TEST_F(LogFollowerTest, BytesBehindCountsAllFilesThatAreNotRead) {
   folder_.Append("mail.log", "half");
   EXPECT_THAT(ReadAll(), ElementsAre("dd"));
   EXPECT_EQ(follower_->BytesBehind(), 0);
+}
+
+// ---- Large archives
+
+class LargeArchiveTest : public FollowerFixture {
+ protected:
+  static constexpr int kMegabytes = 8;
+
+  // All but the last of its lines were read when it became an archive.
+  void SetUp() override {
+    const std::string line = std::string(1023, 'x') + "\n";
+    for (int i = 0; i < kMegabytes * 1024; ++i) absl::StrAppend(&content_, line);
+    folder_.Append("mail.log", content_);
+    Open();
+    EXPECT_THAT(ReadAll(), SizeIs(kMegabytes * 1024));
+    cut_ = *follower_->Position();
+    folder_.Append("mail.log", "last\n");
+    folder_.Rename("mail.log", "mail.log.1");
+    folder_.Compress("mail.log.1");
+    folder_.Append("mail.log", "live\n");
+    options_.keep_unpacking = [this] { return ++calls_ <= calls_max_; };
+  }
+
+  std::string content_;
+  v1::Cut cut_;
+  int calls_ = 0;
+  int calls_max_ = INT32_MAX;
+};
+
+TEST_F(LargeArchiveTest, ForEachMegabyteItIsAskedWhetherToGoOn) {
+  Open({.cut = cut_});
+  // It is unpacked to find the place, and again to read on there.
+  EXPECT_GE(calls_, kMegabytes);
+  EXPECT_LE(calls_, 2 * kMegabytes);
+  EXPECT_THAT(ReadAll(), ElementsAre("last", "live"));
+}
+
+TEST_F(LargeArchiveTest, SearchThatIsStoppedFindsNothingAndLosesNothing) {
+  for (calls_max_ = 0; calls_max_ < kMegabytes; ++calls_max_) {
+    calls_ = 0;
+    const absl::Status stopped = LogFollower::Open(options_, {.cut = cut_}).status();
+    EXPECT_TRUE(absl::IsCancelled(stopped)) << stopped;
+    EXPECT_EQ(calls_, calls_max_ + 1);
+  }
+}
+
+TEST_F(LargeArchiveTest, ReadingThatIsStoppedEndsAtALineAndTellsOfNoGap) {
+  calls_max_ = kMegabytes / 2;
+  Open({.from_oldest = true});
+  const std::string kStopped = "CANCELLED: unpacking was stopped";
+  Events events = ReadAll();
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events.back(), kStopped);
+  events.pop_back();
+  EXPECT_THAT(events, SizeIs(Offset() / 1024));
+  EXPECT_THAT(events, Each(std::string(1023, 'x')));
+  EXPECT_THAT(ReadAll(), ElementsAre(kStopped));
+  EXPECT_EQ(calls_, calls_max_ + 1);
 }
 
 }  // namespace
