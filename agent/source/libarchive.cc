@@ -39,7 +39,6 @@ absl::StatusOr<LibArchive> LoadLibArchive(const char* soname) {
   find("archive_read_free", functions.read_free);
   find("archive_read_support_filter_gzip", functions.read_support_filter_gzip);
   find("archive_read_support_filter_bzip2", functions.read_support_filter_bzip2);
-  find("archive_read_support_filter_xz", functions.read_support_filter_xz);
   find("archive_read_support_filter_zstd", functions.read_support_filter_zstd);
   find("archive_read_support_format_raw", functions.read_support_format_raw);
   find("archive_read_support_format_empty", functions.read_support_format_empty);

@@ -17,7 +17,6 @@ struct LibArchive {
   decltype(&::archive_read_free) read_free = nullptr;
   decltype(&::archive_read_support_filter_gzip) read_support_filter_gzip = nullptr;
   decltype(&::archive_read_support_filter_bzip2) read_support_filter_bzip2 = nullptr;
-  decltype(&::archive_read_support_filter_xz) read_support_filter_xz = nullptr;
   decltype(&::archive_read_support_filter_zstd) read_support_filter_zstd = nullptr;
   decltype(&::archive_read_support_format_raw) read_support_format_raw = nullptr;
   decltype(&::archive_read_support_format_empty) read_support_format_empty = nullptr;

@@ -1,5 +1,6 @@
 #include "agent/source/compressed_reader.h"
 
+#include <lzma.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -52,6 +53,25 @@ class CompressedReaderTest : public ::testing::Test {
     std::string text;
     for (int i = 0; i < count; ++i) text += "line " + std::to_string(i * 7919) + "\n";
     return text;
+  }
+
+  static std::string Repeat(const std::string& part, int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += part;
+    return text;
+  }
+
+  // An .xz file that says it needs a dictionary of (2 or 3) << (bits / 2 + 11) bytes; the .xz file
+  // format, sections 3.1 and 5.3.1.
+  static std::string WithDictionary(std::string xz, char bits) {
+    constexpr size_t kBlock = 12;
+    constexpr size_t kDictionary = kBlock + 4;
+    const size_t crc_at = kBlock + static_cast<size_t>(xz[kBlock]) * 4;
+    EXPECT_EQ(xz.substr(kBlock + 1, 3), std::string("\0\x21\1", 3)) << "another block header";
+    xz[kDictionary] = bits;
+    uint32_t crc = ::lzma_crc32(reinterpret_cast<const uint8_t*>(&xz[kBlock]), crc_at - kBlock, 0);
+    for (size_t i = 0; i < 4; ++i, crc >>= 8) xz[crc_at + i] = static_cast<char>(crc);
+    return xz;
   }
 
   FILE* file_ = nullptr;
@@ -125,19 +145,48 @@ TEST_F(CompressedReaderTest, OutputIsBounded) {
   EXPECT_LE(read.size(), kExpansionFreeBytes);
 }
 
+TEST_F(CompressedReaderTest, LogThatRepeatsALineIsReadToItsEnd) {
+  const std::string part =
+      Repeat("Nov  2 10:00:00 mx1 postfix/smtpd[5]: warning: hostname x.example does not resolve\n",
+             80'000);
+  constexpr int kParts = 11;
+  ASSERT_GT(part.size() * kParts, kExpansionFreeBytes);
+  const std::string text = Repeat(part, kParts);
+  for (const char* compression : kCompressions) {
+    EXPECT_TRUE(Read(Repeat(Compress(compression, part), kParts)) == text) << compression;
+    EXPECT_TRUE(status_.ok()) << status_;
+  }
+}
+
 TEST_F(CompressedReaderTest, WindowIsBounded) {
-  // Headers that ask for 4 GiB, 1.5 GiB and 256 MiB.
-  std::string xz = Compress("xz", "x\n");
-  xz[16] = 40;
-  std::string zstd = Compress("zstd", "x\n");
+  // Headers that ask for 192 MiB, 1.5 GiB and 256 MiB.
+  const std::string xz = WithDictionary(Compress("xz", "x\n"), 31);
+  const std::string zstd = Compress("zstd", "x\n");
   ASSERT_EQ(zstd[4] & 0x20, 0) << "no window in the header";
   for (const std::string& stored :
        {xz, std::string(zstd).replace(5, 1, 1, static_cast<char>((28 - 10) << 3)),
         std::string(zstd).replace(4, 14, "\xe0\0\0\0\0\x10\0\0\0\0\0\0\0\0", 14)}) {
     EXPECT_TRUE(absl::IsUnimplemented(Open(stored).status())) << Open(stored).status();
   }
-  // The most that the tools make by themselves.
+  // The most that the tools make by themselves, and that is permitted.
   EXPECT_EQ(Read(Compress("xz", "x\n", "xz:compression-level=9")), "x\n");
+  EXPECT_EQ(Read(WithDictionary(Compress("xz", "x\n"), 30)), "x\n");
+}
+
+// It may be another that asks for more than the first.
+TEST_F(CompressedReaderTest, WindowOfEachStreamAndFrameIsBounded) {
+  const std::string zstd = Compress("zstd", "x\n");
+  ASSERT_EQ(zstd[4] & 0x20, 0) << "no window in the header";
+  const std::string text = Lines(100'000);
+  for (const std::string& second :
+       {WithDictionary(Compress("xz", "x\n"), 31),
+        std::string(zstd).replace(5, 1, 1, static_cast<char>((28 - 10) << 3))}) {
+    const std::string compression(CompressionOf(second));
+    const std::string read = Read(Compress(compression, text) + second);
+    EXPECT_GT(read.size(), text.size() / 2) << compression;
+    EXPECT_TRUE(text.compare(0, read.size(), read) == 0) << compression;
+    EXPECT_TRUE(absl::IsDataLoss(status_)) << compression << " " << status_;
+  }
 }
 
 TEST_F(CompressedReaderTest, OtherCompressionsAreNamed) {
