@@ -218,6 +218,10 @@ bool ChunkReader::OpenNextFile() {
         begins_file_ = &file;
         return true;
       }
+      if (file.path == "-" && standard_input_ < 0) {
+        errors_.emplace_back("standard input is closed");
+        continue;
+      }
       const int fd =
           file.path == "-" ? standard_input_ : ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
       if (fd < 0) {

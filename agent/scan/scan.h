@@ -53,7 +53,7 @@ struct ScanOptions {
   // Tell on `err` how far long work is; for a terminal.
   bool show_progress = false;
 
-  int standard_input = 0;
+  int standard_input = 0;  // -1: closed.
   std::function<absl::Time()> now = absl::Now;
 };
 

@@ -108,7 +108,11 @@ void LineBuffer::Drop(size_t bytes) {
 
 void LineBuffer::SkipNuls() {
   if (oversized_ || scanned_ != begin_) return;
-  size_t nuls = 0;
+  const char* const rest = bytes_.get() + begin_;
+  const size_t size = end_ - begin_;
+  // A hole of gigabytes is NULs all over.
+  const bool all = size > 0 && *rest == '\0' && std::memcmp(rest, rest + 1, size - 1) == 0;
+  size_t nuls = all ? size : 0;
   while (begin_ + nuls < end_ && bytes_[begin_ + nuls] == '\0') ++nuls;
   Drop(nuls);
 }

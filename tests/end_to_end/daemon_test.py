@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import database
@@ -259,6 +260,16 @@ class DaemonTest(harness.EndToEndTest):
         with self.write_when_read(fifo, ""):
             scan.send_signal(signal.SIGHUP)
             self.assertEqual(scan.wait(), -signal.SIGHUP)
+
+    def test_scan_tells_what_standard_descriptor_is_closed(self):
+        log = self.write_log()
+        for closed, path, error in (("<&-", "-", "standard input is closed"),
+                                    (">&-", log, "the report could not be written")):
+            with self.subTest(closed=closed):
+                done = subprocess.run(["sh", "-c", f'exec "$0" scan "$1" {closed}', harness.agent_binary(), path],
+                                      stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.stderr, f"mxtally-agent scan: {error}\n")
 
     def test_sighup_with_a_broken_file_changes_nothing_and_says_why(self):
         server = self.start_configured(harness.server_binary(), self.server_config())

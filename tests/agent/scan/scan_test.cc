@@ -536,6 +536,13 @@ TEST_F(ScanTest, ReadsStandardInput) {
   ::close(ends[0]);
 }
 
+TEST_F(ScanTest, ClosedStandardInputIsTold) {
+  options_.standard_input = -1;
+  EXPECT_EQ(Scan({"-", Write("maillog", Plain(1, "04:00:00"))}), 1);
+  EXPECT_EQ(err_, "mxtally-agent scan: standard input is closed\n");
+  EXPECT_EQ(Number("inbound.sessions"), 1);
+}
+
 TEST_F(ScanTest, CompressedFilesGiveThePlainReport) {
   options_.reference_time = "2013-11-04";
   const std::string text = ReadAll(kAdminLog);
