@@ -98,7 +98,8 @@ class InputBytes {
 // The lines of the journal, as if they stood in a file.
 class JournalBytes {
  public:
-  explicit JournalBytes(std::unique_ptr<JournalReader> reader) : reader_(std::move(reader)) {}
+  JournalBytes(std::unique_ptr<JournalReader> reader, std::vector<std::string>& errors)
+      : reader_(std::move(reader)), errors_(errors) {}
 
   absl::StatusOr<int64_t> Read(absl::Span<char> space) {
     size_t size = 0;
@@ -107,7 +108,7 @@ class JournalBytes {
         JournalReader::Line line;
         const absl::StatusOr<bool> found = reader_->Next(line);
         if (absl::IsDataLoss(found.status())) {
-          loss_ = found.status();
+          AddError(found.status());
           continue;
         }
         // What is there already comes first.
@@ -121,13 +122,18 @@ class JournalBytes {
       rest_.remove_prefix(taken);
       size += taken;
     }
-    if (size == 0 && !loss_.ok()) return loss_;
     return static_cast<int64_t>(size);
   }
 
  private:
+  // Once for many damaged entries.
+  void AddError(const absl::Status& loss) {
+    std::string text(loss.message());
+    if (errors_.empty() || errors_.back() != text) errors_.push_back(std::move(text));
+  }
+
   const std::unique_ptr<JournalReader> reader_;
-  absl::Status loss_;  // Of some entry, told at the end.
+  std::vector<std::string>& errors_;
   std::string line_;
   std::string_view rest_;  // Of `line_`.
 };
@@ -140,8 +146,8 @@ class ChunkReader::OpenFile {
   OpenFile(const std::string& path, int fd) : opened_(path == "-" ? -1 : fd) {
     bytes_.emplace(path, fd);
   }
-  explicit OpenFile(std::unique_ptr<JournalReader> journal) {
-    journal_.emplace(std::move(journal));
+  OpenFile(std::unique_ptr<JournalReader> journal, std::vector<std::string>& errors) {
+    journal_.emplace(std::move(journal), errors);
   }
 
   absl::StatusOr<int64_t> Read(absl::Span<char> space) {
@@ -214,7 +220,7 @@ bool ChunkReader::OpenNextFile() {
           errors_.emplace_back(journal.status().message());
           continue;
         }
-        file_ = std::make_unique<OpenFile>(*std::move(journal));
+        file_ = std::make_unique<OpenFile>(*std::move(journal), errors_);
         begins_file_ = &file;
         return true;
       }

@@ -21,21 +21,29 @@ bool SameSeries(const v1::Cut& a, const v1::Cut& b) {
 class JournalFollower final : public LogFollower {
  public:
   // `cut` is where `reader` stands, or what is gone.
-  JournalFollower(std::string name, std::unique_ptr<JournalReader> reader, v1::Cut cut, bool gone)
-      : name_(std::move(name)), reader_(std::move(reader)), place_(std::move(cut)), gap_(gone) {}
+  JournalFollower(LogFollowerOptions options, std::unique_ptr<JournalReader> reader, v1::Cut cut,
+                  bool gone)
+      : options_(std::move(options)),
+        reader_(std::move(reader)),
+        place_(std::move(cut)),
+        gap_(gone) {}
 
   absl::StatusOr<ReadResult> Read(int64_t bytes_max, LineSink& sink) override {
     caught_up_ = false;
     if (!std::exchange(begun_, true)) BeginSeries(sink);
-    if (std::exchange(gap_, false)) sink.OnGap(v1::GAP_REASON_FILE_GONE, 0);
     JournalReader::Line line;
     while (bytes_max > 0) {
+      if (std::exchange(gap_, false)) sink.OnGap(v1::GAP_REASON_FILE_GONE, 0);
       const absl::StatusOr<bool> found = reader_->Next(line);
       if (absl::IsDataLoss(found.status())) {
         sink.OnGap(v1::GAP_REASON_FILE_GONE, 0);
         continue;
       }
       if (!found.ok()) return found.status();
+      if (!*found && reader_->LostFolder()) {
+        if (absl::Status s = OpenAgain(); !s.ok()) return s;
+        continue;
+      }
       if (!*found) {
         caught_up_ = true;
         return ReadResult::kEndOfLog;
@@ -63,16 +71,29 @@ class JournalFollower final : public LogFollower {
   }
 
   int64_t BytesBehind() const override { return caught_up_ ? 0 : reader_->BytesBehind(); }
-  int64_t UntrustedLines() const override { return reader_->untrusted_lines(); }
+  int64_t UntrustedLines() const override { return untrusted_before_ + reader_->untrusted_lines(); }
 
  private:
   // All stamps are whole, so no date of a file is asked for.
   void BeginSeries(LineSink& sink) const {
-    sink.OnFile(name_, absl::UnixEpoch(), /*name_date=*/std::nullopt);
+    sink.OnFile(options_.path, absl::UnixEpoch(), /*name_date=*/std::nullopt);
   }
 
-  const std::string name_;
-  const std::unique_ptr<JournalReader> reader_;
+  absl::Status OpenAgain() {
+    absl::StatusOr<std::unique_ptr<JournalReader>> reader =
+        JournalReader::Open(*options_.journal, options_.line_bytes_max);
+    if (!reader.ok()) return reader.status();
+    const absl::StatusOr<bool> found = (*reader)->GoTo(place_);
+    if (!found.ok()) return found.status();
+    gap_ = !*found;
+    untrusted_before_ += reader_->untrusted_lines();
+    reader_ = *std::move(reader);
+    return absl::OkStatus();
+  }
+
+  const LogFollowerOptions options_;
+  std::unique_ptr<JournalReader> reader_;
+  int64_t untrusted_before_ = 0;  // By readers before this one.
   v1::Cut place_;
   bool gap_;  // Not told yet.
   bool begun_ = false;
@@ -95,7 +116,8 @@ absl::StatusOr<std::unique_ptr<LogFollower>> FollowJournal(LogFollowerOptions op
     if (!found.ok()) return found.status();
     gone = !*found;
   }
-  return std::make_unique<JournalFollower>(options.path, *std::move(reader), std::move(cut), gone);
+  return std::make_unique<JournalFollower>(std::move(options), *std::move(reader), std::move(cut),
+                                           gone);
 }
 
 }  // namespace mxtally

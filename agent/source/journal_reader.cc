@@ -1,7 +1,8 @@
 #include "agent/source/journal_reader.h"
 
+#include <fcntl.h>
 #include <pwd.h>
-#include <systemd/sd-id128.h>
+#include <sys/stat.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "agent/source/journal_files.h"
 
 namespace mxtally {
 namespace {
@@ -153,14 +155,18 @@ absl::StatusOr<std::unique_ptr<JournalReader>> JournalReader::Open(const Journal
                          : ::sd_journal_open_directory(&journal, options.directory.c_str(), 0);
   if (opened < 0) return ErrnoStatus(-opened, absl::StrCat("open ", name));
   std::unique_ptr<JournalReader> reader(new JournalReader(options, line_bytes_max));
+  reader->folder_ = ScopedFd(::open(options.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   reader->journal_.reset(journal);
-  // What may not be read looks as if it were not there.
+  // What cannot be read looks as if it were not there.
   uint64_t bytes = 0;
   if (::sd_journal_get_usage(journal, &bytes) < 0 || bytes == 0) {
-    return absl::NotFoundError(
-        absl::StrCat(name,
-                     ": no journal that may be read; the group systemd-journal may read the "
-                     "system's"));
+    absl::Status status = absl::NotFoundError(absl::StrCat(name, ": no journal that may be read"));
+    for (const JournalFile& file : ListJournalFiles(options.directory)) {
+      if (!file.status.ok()) status = file.status;
+    }
+    return absl::Status(status.code(), absl::StrCat(status.message(),
+                                                    "; the group systemd-journal may read the "
+                                                    "system's"));
   }
   // Watches for new files.
   if (const int fd = ::sd_journal_get_fd(journal); fd < 0) {
@@ -178,7 +184,8 @@ absl::StatusOr<std::unique_ptr<JournalReader>> JournalReader::Open(const Journal
 }
 
 JournalReader::JournalReader(const JournalOptions& options, int64_t line_bytes_max)
-    : line_bytes_max_(line_bytes_max),
+    : directory_(options.directory),
+      line_bytes_max_(line_bytes_max),
       units_(std::begin(kUnits), std::end(kUnits)),
       accounts_(AccountsOfMtas()) {
   units_.insert(options.units.begin(), options.units.end());
@@ -219,6 +226,10 @@ absl::StatusOr<bool> JournalReader::GoTo(const v1::Cut& cut) {
   ::free(cursor);
   taken_ = same;
   gone_ = !same;
+  if (uint64_t microseconds = 0;
+      same && ::sd_journal_get_realtime_usec(journal_.get(), &microseconds) >= 0) {
+    time_ = absl::FromUnixMicros(static_cast<int64_t>(microseconds));
+  }
   return same;
 }
 
@@ -228,6 +239,7 @@ absl::StatusOr<bool> JournalReader::LookForFiles() {
   const int change = ::sd_journal_process(journal_.get());
   if (change < 0) return ErrnoStatus(-change, "watch the journal");
   if (change != SD_JOURNAL_INVALIDATE) return false;
+  checked_ = false;
   const bool told = gone_;
   const absl::StatusOr<bool> found = GoTo(v1::Cut(place_));
   if (!found.ok()) return found.status();
@@ -237,8 +249,27 @@ absl::StatusOr<bool> JournalReader::LookForFiles() {
   return true;
 }
 
+// What libsystemd left out and may hold entries behind the place is lost.  Not
+// what is in an empty file: journald may be just making it.
+void JournalReader::CheckFiles() {
+  std::set<std::pair<uint64_t, uint64_t>> unreadable;
+  for (const JournalFile& file : ListJournalFiles(directory_)) {
+    if (file.status.ok() || file.stat.modified < time_) continue;
+    if (file.stat.size == 0 && !place_.cursor().empty()) continue;
+    const auto [id, added] = unreadable.emplace(file.stat.device, file.stat.inode);
+    if (unreadable_.count(*id) == 0) losses_.push_back(absl::DataLossError(file.status.message()));
+  }
+  unreadable_ = std::move(unreadable);
+}
+
 absl::StatusOr<bool> JournalReader::Next(Line& line) {
   while (true) {
+    if (!std::exchange(checked_, true)) CheckFiles();
+    if (!losses_.empty()) {
+      absl::Status loss = std::move(losses_.front());
+      losses_.pop_front();
+      return loss;
+    }
     if (std::exchange(taken_, true)) {
       const int found = ::sd_journal_next(journal_.get());
       if (found < 0) return ErrnoStatus(-found, "read the journal");
@@ -324,6 +355,14 @@ std::string JournalReader::Field(const char* name) const {
   const std::string_view field(static_cast<const char*>(data), size);
   const size_t value = std::min(std::strlen(name) + 1, field.size());
   return std::string(field.substr(value, static_cast<size_t>(line_bytes_max_) + 1));
+}
+
+bool JournalReader::LostFolder() const {
+  if (directory_.empty()) return false;
+  struct stat ours = {};
+  struct stat there = {};
+  return ::fstat(folder_.get(), &ours) != 0 || ::stat(directory_.c_str(), &there) != 0 ||
+         ours.st_dev != there.st_dev || ours.st_ino != there.st_ino;
 }
 
 int64_t JournalReader::BytesBehind() const {

@@ -23,15 +23,19 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/source/scoped_fd.h"
 #include "mxtally/v1/cut.pb.h"
 
 struct sd_journal;
@@ -58,8 +62,8 @@ class JournalReader {
   };
 
   // Stands before the first entry.
-  //   NOT_FOUND          there is no journal that this user may read
-  //   PERMISSION_DENIED  `directory` may not be read
+  //   NOT_FOUND               there is no journal
+  //   PERMISSION_DENIED, ...  `directory` or its files cannot be read
   static absl::StatusOr<std::unique_ptr<JournalReader>> Open(const JournalOptions& options,
                                                              int64_t line_bytes_max);
   ~JournalReader();
@@ -73,9 +77,14 @@ class JournalReader {
 
   // Takes the next entry.  False while there is none; entries that come later
   // are seen.
-  //   DATA_LOSS  an entry is damaged, or that of place() was removed with what may
-  //              have been behind it; the next call goes on behind that
+  //   DATA_LOSS  an entry is damaged; or that of place() was removed with what may
+  //              have been behind it; or a file that may hold such entries cannot
+  //              be read, told once for each.  The next call goes on
   absl::StatusOr<bool> Next(Line& line);
+
+  // Whether the folder of the options is another one since, or none: that is not
+  // read before it is opened again.
+  bool LostFolder() const;
 
   // The place after the last line.
   const v1::Cut& place() const { return place_; }
@@ -89,6 +98,7 @@ class JournalReader {
 
   absl::Status AddMatches();
   absl::StatusOr<bool> LookForFiles();
+  void CheckFiles();
   absl::Status TakePlace();
   bool MakeLine(Line& line);
   bool IsTrusted() const;
@@ -100,14 +110,19 @@ class JournalReader {
     void operator()(sd_journal* journal) const;
   };
 
+  const std::string directory_;
   const int64_t line_bytes_max_;
   std::set<std::string, std::less<>> units_;
   std::set<uid_t> accounts_;
   std::unique_ptr<sd_journal, Close> journal_;
+  ScopedFd folder_;  // As long as it is open, no other has its inode.
   v1::Cut place_;
   absl::Time time_ = absl::InfinitePast();  // The journal's, of the last entry.
   bool taken_ = true;                       // The entry that `journal_` stands at.
   bool gone_ = false;                       // The entry of place_ is not there any more.
+  bool checked_ = false;                    // By CheckFiles(), since files came and went.
+  std::set<std::pair<uint64_t, uint64_t>> unreadable_;  // Device and inode.
+  std::deque<absl::Status> losses_;                     // Not told yet.
   int64_t untrusted_lines_ = 0;
   std::string text_;
 };

@@ -201,6 +201,16 @@ class JournalTest(harness.EndToEndTest):
         self.read_journal("state")
         self.assertEqual(self.gaps(), 1)
 
+    def test_scan_tells_of_a_file_that_cannot_be_read_and_reads_the_others(self):
+        self.write_journal(self.lines)
+        damaged = self.journal.folder / "damaged.journal"
+        damaged.write_bytes(b"damage")
+        scan = self.scan("--format", "json", "--peer-class", "all",
+                         "--journal-directory", self.journal.folder, check=False)
+        self.assertEqual(scan.returncode, 1)
+        self.assertIn(f"{damaged}: truncated journal file", scan.stderr)
+        self.assertEqual(json.loads(scan.stdout)["inbound"]["sessions"], self.truth.sessions)
+
     def test_forged_entries_count_nothing_and_are_shown(self):
         self.write_journal(self.lines)
         last = self.lines[-1][:15]

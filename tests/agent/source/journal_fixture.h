@@ -3,7 +3,9 @@
 #ifndef MXTALLY_TESTS_AGENT_SOURCE_JOURNAL_FIXTURE_H_
 #define MXTALLY_TESTS_AGENT_SOURCE_JOURNAL_FIXTURE_H_
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/agent/source/log_fixture.h"
 
@@ -66,6 +69,16 @@ class JournalFolder {
   static bool CanWrite() { return ::access(kWriter, X_OK) == 0; }
 
   const std::string& dir() const { return folder_.dir(); }
+  std::string Path(const std::string& name) const { return folder_.Path(name); }
+  std::string Content(const std::string& name) const { return folder_.Content(name); }
+  // Makes the file `name` anew, last written so long after the first entry.
+  void Write(const std::string& name, const std::string& content, absl::Duration age) {
+    folder_.Remove(name);
+    folder_.Append(name, content);
+    const timespec time = absl::ToTimespec(absl::FromUnixMicros(kStartMicroseconds) + age);
+    const timespec times[] = {time, time};
+    ASSERT_EQ(::utimensat(AT_FDCWD, Path(name).c_str(), times, 0), 0);
+  }
   void Remove(const std::string& name) { folder_.Remove(name); }
   void Rename(const std::string& from, const std::string& to) { folder_.Rename(from, to); }
 

@@ -1,6 +1,9 @@
 // The systemd journal as a log: what becomes a line, what is trusted, and where
 // reading goes on.
 
+#include <sys/stat.h>
+
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +14,7 @@
 #include "agent/source/log_follower.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/agent/source/follower_fixture.h"
 #include "tests/agent/source/journal_fixture.h"
 #include "tests/agent/source/log_fixture.h"
 
@@ -328,6 +332,102 @@ TEST_F(JournalTest, RemovedFileThatWasReadLongAgoIsNoGap) {
   journal_.Remove("mail@1.journal");
   journal_.Append({journal_.Entry("c")});
   EXPECT_THAT(Texts(ReadAll()), ElementsAre("postfix/smtpd[1234]: c"));
+}
+
+TEST_F(JournalTest, FolderThatWasRemovedAndMadeAnewIsFollowed) {
+  journal_.Append({journal_.Entry("a", {{"_UID", "1000"}})});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(1));
+  std::filesystem::remove_all(journal_.dir());
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>", HasSubstr("NOT_FOUND")));
+  std::filesystem::create_directory(journal_.dir());
+  journal_.Append({journal_.Entry("b", {{"_UID", "1000"}})});
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>", HasSubstr("untrusted")));
+  journal_.Append({journal_.Entry("c")});
+  EXPECT_THAT(ReadAll(), ElementsAre(HasSubstr(": c")));
+  EXPECT_EQ(follower_->UntrustedLines(), 2);
+}
+
+// ---- Files that cannot be read
+
+TEST_F(JournalTest, FileThatCannotBeReadIsAGapToldOnce) {
+  journal_.Append({journal_.Entry("a")}, "mail@1.journal");
+  journal_.Append({journal_.Entry("b")});
+  const std::string whole = journal_.Content("mail@1.journal");
+  std::string of_newer_systemd = whole;
+  of_newer_systemd[15] = '\x80';  // The highest of the flags that a reader must know.
+  const std::vector<std::pair<std::string, bool>> kTable = {
+      {whole, true},
+      {"", false},
+      {whole.substr(0, 100), false},
+      {whole.substr(0, whole.size() / 8), false},
+      {std::string(300, 'x') + whole.substr(300), false},
+      {of_newer_systemd, false},
+  };
+  for (const auto& [content, readable] : kTable) {
+    journal_.Write("mail@1.journal", content, absl::Hours(1));
+    Open();
+    EXPECT_THAT(Texts(ReadAll()),
+                ElementsAre(readable ? "postfix/smtpd[1234]: a" : "<gap FILE_GONE 0>",
+                            "postfix/smtpd[1234]: b"))
+        << content.size();
+    EXPECT_THAT(ReadAll(), IsEmpty());
+  }
+}
+
+TEST_F(JournalTest, FileThatMayNotBeReadIsAGap) {
+  journal_.Append({journal_.Entry("a")}, "mail@1.journal");
+  journal_.Append({journal_.Entry("b")});
+  ASSERT_EQ(::chmod(journal_.Path("mail@1.journal").c_str(), 0), 0);
+  ASSERT_EQ(::chmod(journal_.Path("mail.journal").c_str(), 0644), 0);
+  const WithoutRoot without_root;
+  Open();
+  EXPECT_THAT(Texts(ReadAll()), ElementsAre("<gap FILE_GONE 0>", "postfix/smtpd[1234]: b"));
+}
+
+TEST_F(JournalTest, UnreadableFileFromBeforeThePlaceIsNoGap) {
+  journal_.Append({journal_.Entry("a"), journal_.Entry("b")});
+  Open();
+  EXPECT_THAT(ReadLines(1), SizeIs(1));
+  journal_.Write("damaged.journal", "damage", -absl::Seconds(1));
+  Reopen();
+  EXPECT_THAT(ReadLines(1), ElementsAre(HasSubstr(": b")));
+  journal_.Write("damaged.journal", "damage", absl::Seconds(1));
+  Reopen();
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>"));
+}
+
+TEST_F(JournalTest, FileThatComesAndCannotBeReadIsAGapToldOnce) {
+  journal_.Append({journal_.Entry("a")});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(1));
+  journal_.Rename("mail.journal", "mail@1.journal");
+  journal_.Write("mail.journal", "damage", absl::Hours(1));
+  EXPECT_THAT(ReadAll(), ElementsAre("<gap FILE_GONE 0>"));
+  journal_.Append({journal_.Entry("b")}, "other.journal");
+  EXPECT_THAT(ReadAll(), ElementsAre(HasSubstr(": b")));
+}
+
+TEST_F(JournalTest, FileThatJournaldIsMakingIsNoGap) {
+  journal_.Append({journal_.Entry("a")});
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(1));
+  journal_.Rename("mail.journal", "mail@1.journal");
+  journal_.Write("mail.journal", "", absl::Hours(1));
+  EXPECT_THAT(ReadAll(), IsEmpty());
+  Reopen();
+  EXPECT_THAT(ReadAll(), IsEmpty());
+  // The writer sets the empty file aside, "mail@....journal~".
+  journal_.Append({journal_.Entry("b")});
+  EXPECT_THAT(ReadAll(), ElementsAre(HasSubstr(": b")));
+  Open();
+  EXPECT_THAT(ReadAll(), SizeIs(2));
+}
+
+TEST_F(JournalTest, JournalOfWhichNoFileCanBeReadIsAnErrorThatNamesOne) {
+  journal_.Write("mail.journal", "damage", absl::Hours(1));
+  const absl::Status damaged = LogFollower::Open(options_, {}).status();
+  EXPECT_THAT(std::string(damaged.message()), HasSubstr("mail.journal: truncated journal file"));
 }
 
 TEST_F(JournalTest, EntryThatMovedToAnotherFileIsTheSame) {
