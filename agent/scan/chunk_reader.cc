@@ -198,14 +198,14 @@ bool ChunkReader::Next(LogChunk& chunk) {
     if (!buffer.has_partial_line()) continue;
     chunk.begins_log = std::exchange(begins_log_, false);
     chunk.begins_file = std::exchange(begins_file_, nullptr);
-    chunk.sought_line = NextFilesLine();
+    chunk.sought_lines = NextFilesLines();
     return true;
   }
 }
 
-std::string_view ChunkReader::NextFilesLine() const {
+std::string_view ChunkReader::NextFilesLines() const {
   const std::vector<InputFile>& files = logs_[log_].files;
-  return file_in_log_ < files.size() ? files[file_in_log_].first_line : std::string_view();
+  return file_in_log_ < files.size() ? files[file_in_log_].first_lines : std::string_view();
 }
 
 bool ChunkReader::OpenNextFile() {

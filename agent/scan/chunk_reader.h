@@ -32,8 +32,8 @@ class ChunkReader {
   class OpenFile;
 
   bool OpenNextFile();
-  // The first line of the file that follows in the log.
-  std::string_view NextFilesLine() const;
+  // The first lines of the file that follows in the log.
+  std::string_view NextFilesLines() const;
 
   const std::vector<InputLog>& logs_;
   const int standard_input_;

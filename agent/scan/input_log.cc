@@ -27,6 +27,8 @@ namespace {
 
 // The first stamp is looked for in so many bytes.
 constexpr size_t kHeadBytes = 64 * 1024;
+// Kept of what follows it.
+constexpr size_t kFollowingBytes = 4 * 1024;
 
 std::string ErrorText(const std::string& path, int error) {
   return absl::StrCat(path, ": ", std::generic_category().message(error));
@@ -61,7 +63,7 @@ void FindFirstLine(std::string_view head, const Framer& framer, InputFile& file)
   while (!head.empty() && !file.first_time) {
     const std::string_view line = head.substr(0, head.find('\n'));
     file.first_time = framer.PeekTime(line);
-    if (file.first_time) file.first_line = line;
+    if (file.first_time) file.first_lines = head.substr(0, line.size() + kFollowingBytes);
     head.remove_prefix(std::min(line.size() + 1, head.size()));
   }
 }

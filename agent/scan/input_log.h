@@ -24,8 +24,8 @@ struct InputFile {
   // First stamp; nullopt when none was found near the beginning, or when the
   // file can be read once only.
   std::optional<absl::Time> first_time = std::nullopt;
-  // The line of that stamp.
-  std::string first_line = {};
+  // The line of that stamp, and some that follow.
+  std::string first_lines = {};
 };
 
 // Files that are rotations of one log, oldest first.

@@ -22,13 +22,15 @@ namespace mxtally {
 // One thread only, but not always the same.
 class LogChunk {
  public:
+  // Whether `sought_lines` begin with this line.
+  enum class Sought { kNo, kFirstLine, kSeveralLines };
+
   // A line that says something: its time, or an event.
   struct Line {
     Framer::Stamp stamp;
     // The stamp, byte by byte, is that of the line before.
     bool repeats_stamp = false;
-    // It is `sought_line`.
-    bool is_sought = false;
+    Sought sought = Sought::kNo;
     LineClass line_class = LineClass::kIgnored;
     // Lines right behind it that say nothing, not even another time.
     int ignored_behind = 0;
@@ -54,8 +56,8 @@ class LogChunk {
   // Present when the chunk is the first of a log, or of a file.
   bool begins_log = false;
   const InputFile* begins_file = nullptr;
-  // To be found in `lines()`, where it stands there; empty: none.
-  std::string_view sought_line;
+  // To be found in `lines()`, if they stand there; empty: none.
+  std::string_view sought_lines;
 
   // Parses what is in `buffer`.
   void Parse();
@@ -70,7 +72,10 @@ class LogChunk {
 
  private:
   void ParseLine(std::string_view text);
+  Sought FindSought(std::string_view text) const;
 
+  // Of the first of `sought_lines`.
+  size_t sought_line_bytes_ = 0;
   HeaderSplitter headers_;
   std::string_view last_stamp_;
   std::vector<Line> lines_;

@@ -77,9 +77,10 @@ class LogScan {
   struct Place {
     FramerState framer;
     agent::v1::AssemblerState assembler = {};
-    // Of the line that follows.
-    std::string_view line;
-    bool begins_file = false;
+    // Those that follow.
+    std::string_view lines;
+    // Nothing but a copy has them once more.
+    bool is_certain = false;
   };
 
   void BeginAssembler() {
@@ -114,15 +115,17 @@ class LogScan {
     first_line_ = FirstLine();
   }
 
-  // Whether the lines from `file`'s first one on were read before.  A line that comes twice within
-  // the newest stamp, where one file ends and the next begins, is two lines; unless it begins both.
+  // Whether the lines from `file`'s first one on were read before.  A single line that comes twice
+  // within the newest stamp, where one file ends and the next begins, is two lines.
   bool Overlaps(const InputFile& file) const {
-    return sought_ && sought_->line == file.first_line &&
-           (sought_->begins_file || *file.first_time < newest_time_);
+    return sought_ && sought_->lines == file.first_lines &&
+           (sought_->is_certain || *file.first_time < newest_time_);
   }
 
   void GatherLine(const LogChunk::Line& line, LogChunk& chunk) {
-    if (line.is_sought && !sought_) KeepPlace(chunk.sought_line);
+    if (line.sought != LogChunk::Sought::kNo && !sought_) {
+      KeepPlace(chunk.sought_lines, line.sought == LogChunk::Sought::kSeveralLines);
+    }
     // The second line of a stamp may confirm a jump of the clock, the third says nothing new.
     const bool says_nothing_new = line.repeats_stamp && repeated_stamp_;
     repeated_stamp_ = line.repeats_stamp;
@@ -150,11 +153,11 @@ class LogScan {
     assembler_->Tick(time);
   }
 
-  // The line that follows is `line`.
-  void KeepPlace(std::string_view line) {
+  // The next file's first lines follow.
+  void KeepPlace(std::string_view lines, bool are_several) {
     sought_.emplace(Place{.framer = framer_.state(),
-                          .line = line,
-                          .begins_file = !first_line_.state().time.has_value()});
+                          .lines = lines,
+                          .is_certain = are_several || !first_line_.state().time.has_value()});
     assembler_->Save(sought_->assembler);
   }
 

@@ -57,6 +57,8 @@ class LineBuffer {
 
   // What is before offset().
   std::string_view tail() const;
+  // What is behind it.
+  std::string_view rest() const { return {bytes_.get() + begin_, end_ - begin_}; }
 
  private:
   void BoundLine();

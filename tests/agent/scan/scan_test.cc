@@ -304,7 +304,7 @@ TEST_F(ScanTest, LinesThatTwoFilesOfALogShareAreCountedOnce) {
   const std::string other = "Nov  2 04:00:30 mx1 cron[9]: statistics\n";
   const std::string a = Plain(1, "04:00:00") + connect(7, "04:00:10");
   const std::string b = other + other + other + Tls(2, "04:00:30") + Tls(2, "04:00:30");
-  const std::string c = disconnect(7, "04:01:00") + Plain(3, "04:20:00") + connect(8, "04:20:01");
+  const std::string c = disconnect(7, "04:01:00") + Plain(3, "04:20:01") + connect(8, "04:20:01");
   const std::string d = disconnect(8, "04:20:05") + Tls(4, "04:21:00");
   const struct {
     const char* name;
@@ -317,6 +317,8 @@ TEST_F(ScanTest, LinesThatTwoFilesOfALogShareAreCountedOnce) {
       {"a copy and what was written since", a + b, a + b + c + d, 7, 0, 3},
       {"a copy and what was written before", a + b + c + d, a + b, 7, 0, 3},
       {"the end of the one is the beginning of the other", a + b + c, b + c + d, 7, 0, 4},
+      {"the same within a second", a + b + c, Plain(3, "04:20:01") + connect(8, "04:20:01") + d, 7,
+       0, 1},
       {"a part", a + b + c + d, b, 7, 0, 2},
   };
   for (const auto& test : kCases) {
@@ -364,6 +366,8 @@ TEST_F(ScanTest, NeighboursInDisorderAreNoCopies) {
   const std::string connect = "Nov  2 04:00:09 mx1 postfix/smtpd[1]: connect from x[192.0.2.1]\n";
   const std::string disconnect =
       "Nov  2 04:00:09 mx1 postfix/smtpd[1]: disconnect from x[192.0.2.1] commands=0/0\n";
+  const std::string other_disconnect =
+      "Nov  2 04:00:09 mx1 postfix/smtpd[1]: disconnect from x[192.0.2.1] quit=1 commands=1\n";
   const std::string late = Plain(2, "04:00:08");
   const struct {
     const char* name;
@@ -372,7 +376,8 @@ TEST_F(ScanTest, NeighboursInDisorderAreNoCopies) {
   } kCases[] = {
       {"a late line begins the next file", connect, late + disconnect, 2},
       {"a late line ends the first", connect + late, disconnect, 2},
-      {"sessions of one process and second", connect + disconnect, connect + disconnect + late, 3},
+      {"a line stands twice", connect + disconnect, connect + other_disconnect + late, 3},
+      {"a line ends the one and begins the other", connect, connect + disconnect + late, 3},
   };
   for (const auto& test : kCases) {
     SCOPED_TRACE(test.name);
