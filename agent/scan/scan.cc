@@ -60,9 +60,9 @@ class LogScan {
     counts.oversized += chunk.oversized();
     counts.read += chunk.unrecognized() + chunk.ignored() + chunk.oversized();
     for (const LogChunk::Line& line : chunk.lines()) {
+      GatherLine(line, chunk);
       counts.read += 1 + line.ignored_behind;
       counts.ignored += line.ignored_behind;
-      GatherLine(line, chunk);
     }
   }
 
@@ -76,11 +76,9 @@ class LogScan {
   // Between two lines.
   struct Place {
     FramerState framer;
-    agent::v1::AssemblerState assembler = {};
-    // Those that follow.
-    std::string_view lines;
-    // Nothing but a copy has them once more.
-    bool is_certain = false;
+    agent::v1::AssemblerState assembler;
+    // Of the report, before it.
+    int64_t lines_read = 0;
   };
 
   void BeginAssembler() {
@@ -93,11 +91,16 @@ class LogScan {
   // are open there.
   void BeginFile(const InputFile& file) {
     FramerState state = framer_.state();
+    if (farthest_ && report_.lines.read < farthest_->lines_read && file.first_time &&
+        *file.first_time >= newest_time_) {
+      // The file before ended within lines that were read before it, and this one is behind them.
+      state = GoTo(*farthest_);
+    }
+    farthest_.reset();
     if (Overlaps(file)) {
-      Finish();
-      BeginAssembler();
-      assembler_->Restore(sought_->assembler);
-      state = sought_->framer;
+      farthest_ = Here(state);
+      farthest_->lines_read += report_.lines.read - sought_->lines_read;
+      state = GoTo(*sought_);
       sink_.BeginLog();
     } else if (file.first_time && newest_time_ - *file.first_time > kDisorderMax) {
       // It shares lines with another than the file right before it.
@@ -118,13 +121,16 @@ class LogScan {
   // Whether the lines from `file`'s first one on were read before.  A single line that comes twice
   // within the newest stamp, where one file ends and the next begins, is two lines.
   bool Overlaps(const InputFile& file) const {
-    return sought_ && sought_->lines == file.first_lines &&
-           (sought_->is_certain || *file.first_time < newest_time_);
+    return sought_ && sought_lines_ == file.first_lines &&
+           (is_certain_ || *file.first_time < newest_time_);
   }
 
   void GatherLine(const LogChunk::Line& line, LogChunk& chunk) {
     if (line.sought != LogChunk::Sought::kNo && !sought_) {
-      KeepPlace(chunk.sought_lines, line.sought == LogChunk::Sought::kSeveralLines);
+      sought_ = Here(framer_.state());
+      sought_lines_ = chunk.sought_lines;
+      is_certain_ =
+          line.sought == LogChunk::Sought::kSeveralLines || !first_line_.state().time.has_value();
     }
     // The second line of a stamp may confirm a jump of the clock, the third says nothing new.
     const bool says_nothing_new = line.repeats_stamp && repeated_stamp_;
@@ -153,12 +159,18 @@ class LogScan {
     assembler_->Tick(time);
   }
 
-  // The next file's first lines follow.
-  void KeepPlace(std::string_view lines, bool are_several) {
-    sought_.emplace(Place{.framer = framer_.state(),
-                          .lines = lines,
-                          .is_certain = are_several || !first_line_.state().time.has_value()});
-    assembler_->Save(sought_->assembler);
+  Place Here(const FramerState& framer) const {
+    Place here = {.framer = framer, .assembler = {}, .lines_read = report_.lines.read};
+    assembler_->Save(here.assembler);
+    return here;
+  }
+
+  // The lines that follow are those behind `place`.  Returns the framer's state.
+  FramerState GoTo(const Place& place) {
+    Finish();
+    BeginAssembler();
+    assembler_->Restore(place.assembler);
+    return place.framer;
   }
 
   // The lines that follow are those from `time` on once more.
@@ -178,8 +190,13 @@ class LogScan {
   Framer framer_;
   FirstLine first_line_;
   std::optional<Assembler> assembler_;
-  // Where the next file's first line stands in this one.
+  // Where the next file's first lines stand in this one, and whether nothing but a copy can have
+  // them once more.
   std::optional<Place> sought_;
+  std::string_view sought_lines_;
+  bool is_certain_ = false;
+  // The end of what was read before a file that begins within it, and that may end within it.
+  std::optional<Place> farthest_;
   absl::Time newest_time_ = absl::InfinitePast();
   // Of the last line.
   bool repeated_stamp_ = false;

@@ -335,6 +335,20 @@ TEST_F(ScanTest, LinesThatTwoFilesOfALogShareAreCountedOnce) {
   }
 }
 
+// As where gzip was stopped before it had written an archive.
+TEST_F(ScanTest, SessionThatIsOpenBehindTheEndOfACopyGoesOn) {
+  const std::string connect = "Nov  2 04:20:00 mx1 postfix/smtpd[7]: connect from x[192.0.2.1]\n";
+  const std::string disconnect =
+      "Nov  2 04:30:00 mx1 postfix/smtpd[7]: disconnect from x[192.0.2.1] quit=1 commands=1\n";
+  const std::string begin = Plain(1, "04:00:00") + Plain(2, "04:10:00");
+  ASSERT_EQ(Scan({Write("maillog", disconnect), Write("maillog.1", begin + connect),
+                  Write("maillog.1.bak", begin)}),
+            0);
+  EXPECT_EQ(Number("inbound.sessions"), 3);
+  EXPECT_EQ(Number("inbound.open_sessions"), 0);
+  EXPECT_EQ(Number("lines.cut_sessions"), 0);
+}
+
 TEST_F(ScanTest, LinesOfMoreThanTwoFilesAreCountedOnce) {
   const std::string a = Plain(1, "04:00:00") + Plain(1, "04:01:00");
   const std::string b = Plain(2, "04:02:00") + Plain(2, "04:03:00");
@@ -347,6 +361,7 @@ TEST_F(ScanTest, LinesOfMoreThanTwoFilesAreCountedOnce) {
       {"three copies", {a + b + c + d, a + b + c + d, a + b + c + d}},
       {"each overlaps the next", {a + b, b + c, c + d}},
       {"one overlaps the first only", {a + b + c, b, c + d}},
+      {"a copy that ends early", {a + b + c, a + b, d}},
       {"copies beside neighbours", {a + b, a + b, c + d, c + d}},
   };
   for (const auto& test : kCases) {
