@@ -19,10 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "ID", or "ID.NAMESPACE".
+// Those of other namespaces, "ID.NAMESPACE", are not read.
 bool NamesMachine(const std::string& name) {
   sd_id128_t id;
-  return ::sd_id128_from_string(name.substr(0, name.find('.')).c_str(), &id) >= 0;
+  return ::sd_id128_from_string(name.c_str(), &id) >= 0;
 }
 
 std::vector<std::string> Folders(const std::string& directory) {

@@ -168,6 +168,7 @@ absl::StatusOr<std::unique_ptr<JournalReader>> JournalReader::Open(const Journal
                                                     "; the group systemd-journal may read the "
                                                     "system's"));
   }
+  reader->usage_bytes_ = bytes;
   // Watches for new files.
   if (const int fd = ::sd_journal_get_fd(journal); fd < 0) {
     return ErrnoStatus(-fd, absl::StrCat("watch ", name));
@@ -240,6 +241,7 @@ absl::StatusOr<bool> JournalReader::LookForFiles() {
   if (change < 0) return ErrnoStatus(-change, "watch the journal");
   if (change != SD_JOURNAL_INVALIDATE) return false;
   checked_ = false;
+  ::sd_journal_get_usage(journal_.get(), &usage_bytes_);
   const bool told = gone_;
   const absl::StatusOr<bool> found = GoTo(v1::Cut(place_));
   if (!found.ok()) return found.status();
@@ -253,13 +255,30 @@ absl::StatusOr<bool> JournalReader::LookForFiles() {
 // what is in an empty file: journald may be just making it.
 void JournalReader::CheckFiles() {
   std::set<std::pair<uint64_t, uint64_t>> unreadable;
-  for (const JournalFile& file : ListJournalFiles(directory_)) {
+  files_ = ListJournalFiles(directory_);
+  for (const JournalFile& file : files_) {
     if (file.status.ok() || file.stat.modified < time_) continue;
     if (file.stat.size == 0 && !place_.cursor().empty()) continue;
     const auto [id, added] = unreadable.emplace(file.stat.device, file.stat.inode);
     if (unreadable_.count(*id) == 0) losses_.push_back(absl::DataLossError(file.status.message()));
   }
   unreadable_ = std::move(unreadable);
+}
+
+// Libsystemd drops a file in which it meets damage, and does not say so: then
+// it uses less than is there.
+bool JournalReader::DroppedFile() {
+  uint64_t bytes = 0;
+  if (::sd_journal_get_usage(journal_.get(), &bytes) < 0) return false;
+  if (bytes >= std::exchange(usage_bytes_, bytes)) return false;
+  constexpr uint64_t kBlockBytes = 512;
+  uint64_t bytes_there = 0;
+  for (const JournalFile& file : files_) {
+    struct stat st = {};
+    const bool there = file.status.ok() && ::stat(file.path.c_str(), &st) == 0;
+    if (there && file.stat.SameFile(FromStat(st))) bytes_there += st.st_blocks * kBlockBytes;
+  }
+  return ::sd_journal_get_usage(journal_.get(), &bytes) >= 0 && bytes < bytes_there;
 }
 
 absl::StatusOr<bool> JournalReader::Next(Line& line) {
@@ -274,6 +293,9 @@ absl::StatusOr<bool> JournalReader::Next(Line& line) {
       const int found = ::sd_journal_next(journal_.get());
       if (found < 0) return ErrnoStatus(-found, "read the journal");
       if (found == 0) {
+        if (DroppedFile()) {
+          return absl::DataLossError("a file of the journal is damaged; not all of it was read");
+        }
         // Not before: a file that was removed can be read as long as it is open.
         const absl::StatusOr<bool> changed = LookForFiles();
         if (!changed.ok() || !*changed) return changed;

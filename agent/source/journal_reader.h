@@ -35,6 +35,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/source/journal_files.h"
 #include "agent/source/scoped_fd.h"
 #include "mxtally/v1/cut.pb.h"
 
@@ -77,7 +78,7 @@ class JournalReader {
 
   // Takes the next entry.  False while there is none; entries that come later
   // are seen.
-  //   DATA_LOSS  an entry is damaged; or that of place() was removed with what may
+  //   DATA_LOSS  an entry or a file is damaged; or that of place() was removed with what may
   //              have been behind it; or a file that may hold such entries cannot
   //              be read, told once for each.  The next call goes on
   absl::StatusOr<bool> Next(Line& line);
@@ -99,6 +100,7 @@ class JournalReader {
   absl::Status AddMatches();
   absl::StatusOr<bool> LookForFiles();
   void CheckFiles();
+  bool DroppedFile();
   absl::Status TakePlace();
   bool MakeLine(Line& line);
   bool IsTrusted() const;
@@ -120,6 +122,8 @@ class JournalReader {
   absl::Time time_ = absl::InfinitePast();  // The journal's, of the last entry.
   bool taken_ = true;                       // The entry that `journal_` stands at.
   bool gone_ = false;                       // The entry of place_ is not there any more.
+  std::vector<JournalFile> files_;          // As CheckFiles() found them.
+  uint64_t usage_bytes_ = 0;                // Of the files that libsystemd has open.
   bool checked_ = false;                    // By CheckFiles(), since files came and went.
   std::set<std::pair<uint64_t, uint64_t>> unreadable_;  // Device and inode.
   std::deque<absl::Status> losses_;                     // Not told yet.

@@ -21,6 +21,7 @@
 namespace mxtally {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -373,6 +374,24 @@ TEST_F(JournalTest, FileThatCannotBeReadIsAGapToldOnce) {
         << content.size();
     EXPECT_THAT(ReadAll(), IsEmpty());
   }
+}
+
+TEST_F(JournalTest, DamageWithinAFileIsAGapToldOnce) {
+  std::vector<Fields> entries;
+  entries.reserve(1000);
+  for (int i = 0; i < 1000; ++i) entries.push_back(journal_.Entry(absl::StrCat("a", i)));
+  journal_.Append(entries, "mail@1.journal");
+  journal_.Append({journal_.Entry("b")});
+  std::string content = journal_.Content("mail@1.journal");
+  const size_t header = 300'000;  // With the tables of hashes.
+  ASSERT_GT(content.size(), 2 * header);
+  content.replace(header, content.size() - header, content.size() - header, '\x55');
+  journal_.Write("mail@1.journal", content, absl::Hours(1));
+  Open();
+  const Events events = ReadAll();
+  EXPECT_THAT(events, Contains("<gap FILE_GONE 0>").Times(1));
+  EXPECT_THAT(events, Contains(HasSubstr(": b")));
+  EXPECT_THAT(ReadAll(), IsEmpty());
 }
 
 TEST_F(JournalTest, FileThatMayNotBeReadIsAGap) {
