@@ -5,19 +5,24 @@
 // content that was read goes on behind it.  So it does not matter by which
 // scheme files are renamed or copied, nor how often, while nobody looks.
 //
-// Unpacking an archive costs as much as reading a log, so what is inside is
-// looked at only where nothing else tells: compressing keeps a file's
-// modification time, and a renamed archive its inode.
+// A file that holds nothing more is known by inode, size and modification time,
+// and not opened again while these stay.  Unpacking an archive costs as much as
+// reading a log, so what is inside is looked at only where nothing else tells:
+// compressing keeps a file's modification time.
 
 #include "agent/source/log_follower.h"
 
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "agent/source/line_buffer.h"
 #include "agent/source/log_file.h"
@@ -26,33 +31,16 @@
 namespace mxtally {
 namespace {
 
-// Files whose content is remembered as done with.  In a folder with more
-// rotated files than this the oldest may be read again, which does no harm.
-constexpr size_t kDoneMax = 1024;
-
-// First stamps of so many files are remembered.
-constexpr size_t kFirstTimesMax = 256;
+// What is remembered of files is forgotten with them, but not of the last so
+// many, because a folder may be gone for a moment.
+constexpr size_t kRemovedMax = 1024;
 
 // How often the files are looked up anew while a rotation renames them.
 constexpr int kLookupsMax = 20;
 
-// Files by inode and modification time, of which the oldest are forgotten.
-class KnownFiles {
- public:
-  bool Has(const FileStat& stat) const {
-    return absl::c_any_of(files_, [&stat](const FileStat& known) {
-      return known.SameFile(stat) && known.modified == stat.modified;
-    });
-  }
-  void Add(const FileStat& stat) {
-    if (Has(stat)) return;
-    if (files_.size() == kDoneMax) files_.erase(files_.begin());
-    files_.push_back(stat);
-  }
-
- private:
-  std::vector<FileStat> files_;
-};
+// A file as it was at some moment: device, inode, size, modification time.
+using FileKey = std::tuple<uint64_t, uint64_t, int64_t, absl::Time>;
+FileKey KeyOf(const FileStat& stat) { return {stat.device, stat.inode, stat.size, stat.modified}; }
 
 absl::Status StoppedError() { return absl::CancelledError("unpacking was stopped"); }
 
@@ -61,11 +49,24 @@ bool IsUnreadable(const absl::Status& status) {
   return absl::IsPermissionDenied(status) || absl::IsUnimplemented(status);
 }
 
-// An archive that is being written beside the file that it is made of.
-bool IsUnfinishedArchive(const LogEntry& entry, const std::vector<LogEntry>& entries) {
-  if (!entry.suffix.compressed) return false;
-  const std::string plain = entry.path.substr(0, entry.path.rfind('.'));
-  return absl::c_any_of(entries, [&plain](const LogEntry& e) { return e.path == plain; });
+// All but archives that are being written beside the file that they are made of.
+std::vector<LogEntry> Finished(const std::vector<LogEntry>& entries) {
+  absl::flat_hash_set<std::string_view> paths;
+  for (const LogEntry& entry : entries) paths.insert(entry.path);
+  std::vector<LogEntry> finished;
+  for (const LogEntry& entry : entries) {
+    const std::string_view plain = std::string_view(entry.path).substr(0, entry.path.rfind('.'));
+    if (!entry.suffix.compressed || !paths.contains(plain)) finished.push_back(entry);
+  }
+  return finished;
+}
+
+// How many files have each modification time.
+using TimeCounts = absl::flat_hash_map<absl::Time, int>;
+TimeCounts CountTimes(const std::vector<LogEntry>& entries) {
+  TimeCounts counts;
+  for (const LogEntry& entry : entries) ++counts[entry.stat.modified];
+  return counts;
 }
 
 // Whether names tell another order than modification times.
@@ -104,8 +105,8 @@ class FileLogFollower final : public LogFollower {
   // Content that is not to be read again.
   struct Done {
     v1::Cut cut;
-    // Of the file that ends there, when it was left; a copy or archive with this
-    // time holds no more.
+    // Of the plain file that ends there, when it was left; an archive with this time,
+    // if it is the only file that has it, holds no more.
     absl::Time modified = absl::InfinitePast();
   };
   enum class FillResult { kData, kEndOfFile, kTruncated, kDamaged };
@@ -132,12 +133,15 @@ class FileLogFollower final : public LogFollower {
 
   bool IsLive() const;
 
-  int64_t DoneUpTo(const LogFile& file);
+  int64_t DoneUpTo(const LogFile& file) const;
   bool IsCopyOfCurrent(const LogFile& file) const;
   static Done EndOf(const LogFile& file);
   void AddDone(Done done);
   void MarkDone(const LogFile& file);
-  bool IsArchiveDone(const LogEntry& entry) const;
+  static Done AsCopy(Done end);
+  void MarkCopyDone(const LogFile& file);
+  bool IsDone(const LogEntry& entry, const TimeCounts& times) const;
+  void ForgetRemoved(const std::vector<LogEntry>& entries);
   bool MarkUnreadable(const LogEntry& entry);
 
   const LogFollowerOptions options_;
@@ -156,11 +160,12 @@ class FileLogFollower final : public LogFollower {
   std::optional<v1::Cut> sought_;  // Begins here as soon as there is any file.
   std::optional<v1::Cut> left_;    // Where it stood in the file before `file_`.
   std::vector<Gap> gaps_;          // Not told yet.
-  // Content that was read or is not to be read.  Least recently met first.
+  std::vector<LogEntry> listed_;   // The files as listed last.
+  // Content that was read or is not to be read, and files that hold nothing else.
   std::vector<Done> done_;
-  KnownFiles done_archives_;
-  KnownFiles unreadable_;
-  std::vector<std::pair<FileStat, std::optional<absl::Time>>> first_times_;
+  absl::flat_hash_set<FileKey> done_files_;
+  absl::flat_hash_set<FileKey> unreadable_;
+  absl::flat_hash_map<FileKey, absl::Time> first_times_;
   // The file before `file_`, which its writers may not all have left yet, and
   // how far it was read.
   std::optional<LogFile> previous_;
@@ -208,16 +213,19 @@ absl::Status FileLogFollower::Begin(LogStart start) {
 absl::Status FileLogFollower::MarkUnnamedDone(absl::Time unchanged_since) {
   absl::StatusOr<std::vector<LogEntry>> entries = ListFiles();
   if (!entries.ok()) return entries.status();
+  const absl::StatusOr<LogFile> live = LogFile::Open(options_.path);
   for (const LogEntry& entry : *entries) {
     if (entry.live || entry.stat.modified >= unchanged_since) continue;
     if (absl::c_linear_search(options_.older_paths, entry.path)) continue;
     if (file_.has_value() && entry.stat.SameFile(file_->opened())) continue;
     if (entry.suffix.compressed) {
-      done_archives_.Add(entry.stat);
+      done_files_.insert(KeyOf(entry.stat));
       continue;
     }
     absl::StatusOr<LogFile> file = OpenEntry(entry);
-    if (file.ok()) {
+    if (file.ok() && live.ok() && live->Matches(EndOf(*file).cut)) {
+      MarkCopyDone(*file);  // The live file is read from its beginning nevertheless.
+    } else if (file.ok()) {
       MarkDone(*file);
     } else if (IsUnreadable(file.status())) {
       MarkUnreadable(entry);
@@ -272,10 +280,11 @@ absl::StatusOr<bool> FileLogFollower::ResumeAt(const v1::Cut& cut, bool skip_old
   if (absl::Status s = GoTo(*std::move(best)); !s.ok()) return s;
   if (skip_older) {
     for (auto& [index, end] : ends) {
-      if (index < best_index && end.cut.offset() > 0) AddDone(std::move(end));
+      if (index >= best_index || end.cut.offset() == 0) continue;
+      AddDone(file_->Matches(end.cut) ? AsCopy(std::move(end)) : std::move(end));
     }
     for (size_t i = 0; i < best_index; ++i) {
-      if ((*entries)[i].suffix.compressed) done_archives_.Add((*entries)[i].stat);
+      if ((*entries)[i].suffix.compressed) done_files_.insert(KeyOf((*entries)[i].stat));
     }
   }
   sought_.reset();
@@ -344,13 +353,16 @@ absl::StatusOr<ReadResult> FileLogFollower::Read(int64_t bytes_max, LineSink& si
       caught_up_ = true;
       return ReadResult::kEndOfLog;
     }
-    if (file_.has_value() && !end_confirmed_) {
+    // Whether the current file is a copy of the next one, made when that was shorter.
+    const bool copied = file_.has_value() && (*next)->file.Matches(*Position());
+    if (file_.has_value() && !end_confirmed_ && !file_->compressed()) {
       end_confirmed_ = true;
-    } else if (file_.has_value() && buffer_.has_partial_line() && !damaged_) {
+    } else if (file_.has_value() && buffer_.has_partial_line() && !damaged_ && !copied) {
       buffer_.EndLine();
     } else {
-      NoteRemoval();
+      if (!copied) NoteRemoval();
       LeaveFile();
+      if (copied) previous_.reset();  // Nobody writes to it.
       if (absl::Status s = GoTo(**std::move(next)); !s.ok()) return s;
     }
   }
@@ -432,16 +444,12 @@ absl::StatusOr<std::vector<LogEntry>> FileLogFollower::ListFiles() {
   const auto same_name_and_file = [](const LogEntry& a, const LogEntry& b) {
     return a.path == b.path && a.stat.SameFile(b.stat);
   };
-  std::vector<LogEntry> entries = ListLog(options_.path, options_.older_paths);
+  const std::vector<LogEntry> before = std::move(listed_);
+  listed_ = ListLog(options_.path, options_.older_paths);
   // A folder is not read at one moment: a file that is renamed meanwhile may
   // be missing.  Twice the same means that nothing was.
-  if (!absl::c_equal(entries, ListLog(options_.path, options_.older_paths), same_name_and_file)) {
-    return absl::AbortedError("renamed");
-  }
-  std::vector<LogEntry> finished;
-  for (const LogEntry& entry : entries) {
-    if (!IsUnfinishedArchive(entry, entries)) finished.push_back(entry);
-  }
+  if (!absl::c_equal(listed_, before, same_name_and_file)) return absl::AbortedError("renamed");
+  std::vector<LogEntry> finished = Finished(listed_);
   if (options_.time_of_line && NamesContradict(finished)) SortByContent(finished);
   return finished;
 }
@@ -450,20 +458,24 @@ absl::StatusOr<std::vector<LogEntry>> FileLogFollower::ListFiles() {
 // those times only where there is no stamp.
 void FileLogFollower::SortByContent(std::vector<LogEntry>& entries) {
   std::vector<std::pair<absl::Time, LogEntry>> keyed;
+  absl::flat_hash_map<FileKey, absl::Time> first_times;
   for (LogEntry& entry : entries) {
-    const absl::Time time =
-        entry.live ? absl::InfiniteFuture() : FirstTime(entry).value_or(entry.stat.modified);
+    absl::Time time = absl::InfiniteFuture();
+    if (!entry.live) {
+      const std::optional<absl::Time> first = FirstTime(entry);
+      if (first) first_times[KeyOf(entry.stat)] = *first;
+      time = first.value_or(entry.stat.modified);
+    }
     keyed.emplace_back(time, std::move(entry));
   }
+  first_times_ = std::move(first_times);
   absl::c_stable_sort(keyed, [](const auto& a, const auto& b) { return a.first < b.first; });
   entries.clear();
   for (auto& [time, entry] : keyed) entries.push_back(std::move(entry));
 }
 
 std::optional<absl::Time> FileLogFollower::FirstTime(const LogEntry& entry) {
-  const auto known = absl::c_find_if(first_times_, [&entry](const auto& file) {
-    return file.first.SameFile(entry.stat) && file.first.modified == entry.stat.modified;
-  });
+  const auto known = first_times_.find(KeyOf(entry.stat));
   if (known != first_times_.end()) return known->second;
   absl::StatusOr<LogFile> file = OpenEntry(entry);
   if (!file.ok()) return std::nullopt;
@@ -475,8 +487,6 @@ std::optional<absl::Time> FileLogFollower::FirstTime(const LogEntry& entry) {
     time = options_.time_of_line(head.substr(0, end), reference);
     head.remove_prefix(std::min(end + 1, head.size()));
   }
-  if (first_times_.size() == kFirstTimesMax) first_times_.erase(first_times_.begin());
-  first_times_.emplace_back(entry.stat, time);
   return time;
 }
 
@@ -489,58 +499,71 @@ absl::StatusOr<std::optional<FileLogFollower::Place>> FileLogFollower::FindNext(
     left_ = std::exchange(sought_, std::nullopt);
     gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
   }
-  for (LogEntry& entry : *entries) {
+  const TimeCounts times = CountTimes(*entries);
+  for (const LogEntry& entry : *entries) {
     // The current file is left only for one that holds something: until then
     // its writers may still use it.
     const bool is_current = file_.has_value() && entry.stat.SameFile(file_->opened());
     if (is_current || (entry.stat.size == 0 && (file_.has_value() || !entry.live))) continue;
-    if (IsArchiveDone(entry)) continue;
+    if (!entry.live && IsDone(entry, times)) continue;
     absl::StatusOr<LogFile> file = OpenEntry(entry);
     if (IsUnreadable(file.status()) && !entry.live) {
       if (MarkUnreadable(entry)) gaps_.push_back({v1::GAP_REASON_FILE_GONE, entry.stat.size});
       continue;
     }
     if (!file.ok()) return file.status();
-    Place place = {*std::move(file), 0, std::move(entry)};
+    Place place = {*std::move(file), 0, entry};
     place.offset = DoneUpTo(place.file);
-    if (place.entry.live) return place;
+    if (entry.live) {
+      ForgetRemoved(*entries);
+      return place;
+    }
     absl::StatusOr<bool> done = place.file.EndsAt(place.offset);
     if (!done.ok() && !absl::IsDataLoss(done.status())) return done.status();
-    if (absl::IsDataLoss(done.status()) && place.offset == 0 && MarkUnreadable(place.entry)) {
-      gaps_.push_back({v1::GAP_REASON_FILE_GONE, place.entry.stat.size});
+    if (absl::IsDataLoss(done.status()) && place.offset == 0 && MarkUnreadable(entry)) {
+      gaps_.push_back({v1::GAP_REASON_FILE_GONE, entry.stat.size});
     }
     // Where an archive is damaged it was left before.
-    if (done.ok() && !*done && !IsCopyOfCurrent(place.file)) return place;
-    MarkDone(place.file);
+    if (!done.ok() || *done) {
+      MarkDone(place.file);
+    } else if (IsCopyOfCurrent(place.file)) {
+      MarkCopyDone(place.file);
+    } else {
+      return place;
+    }
   }
+  ForgetRemoved(*entries);
   return std::nullopt;
 }
 
 // What removed a file that was being read may have removed younger ones too,
-// unless it was replaced by an archive.
+// unless it was replaced by an archive or there is another copy of it.
 void FileLogFollower::NoteRemoval() {
   if (!file_.has_value() || returned_) return;
   absl::StatusOr<FileStat> left = file_->Stat();
   if (!left.ok() || left->links > 0) return;
   const absl::Time whole_seconds = absl::FromUnixSeconds(absl::ToUnixSeconds(left->modified));
-  const bool archived =
-      absl::c_any_of(ListLog(options_.path, options_.older_paths), [&](const LogEntry& entry) {
-        return entry.suffix.compressed &&
-               (entry.stat.modified == left->modified || entry.stat.modified == whole_seconds);
-      });
-  if (!archived) gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
+  const auto holds_it = [&](const LogEntry& entry) {
+    if (entry.suffix.compressed) {
+      return entry.stat.modified == left->modified || entry.stat.modified == whole_seconds;
+    }
+    absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
+    return file.ok() && file->Matches(*Position());
+  };
+  if (!absl::c_any_of(listed_, holds_it)) gaps_.push_back({v1::GAP_REASON_FILE_GONE, 0});
 }
 
 void FileLogFollower::LeaveFile() {
   if (!file_.has_value()) return;
   left_ = Position();
-  absl::StatusOr<FileStat> stat = file_->Stat();
-  AddDone({*left_, stat.ok() ? stat->modified : absl::InfinitePast()});
   if (file_->compressed()) {
-    done_archives_.Add(file_->opened());
+    AddDone({*left_});
+    done_files_.insert(KeyOf(file_->opened()));
     file_.reset();
     return;
   }
+  absl::StatusOr<FileStat> stat = file_->Stat();
+  AddDone({*left_, stat.ok() ? stat->modified : absl::InfinitePast()});
   previous_offset_ = buffer_.offset();
   previous_ = std::exchange(file_, std::nullopt);
 }
@@ -571,15 +594,13 @@ bool FileLogFollower::IsLive() const {
 // ---- Content that is done with
 
 // How much of `file` is not to be read again.
-int64_t FileLogFollower::DoneUpTo(const LogFile& file) {
-  auto best = done_.end();
-  for (auto it = done_.begin(); it != done_.end(); ++it) {
-    if (best != done_.end() && it->cut.offset() < best->cut.offset()) continue;
-    if (file.Matches(it->cut)) best = it;
+int64_t FileLogFollower::DoneUpTo(const LogFile& file) const {
+  // The current file is not among `done_` yet, and may be a copy of it.
+  int64_t offset = 0;
+  if (file_.has_value() && file.Matches(*Position())) offset = buffer_.offset();
+  for (const Done& done : done_) {
+    if (done.cut.offset() > offset && file.Matches(done.cut)) offset = done.cut.offset();
   }
-  if (best == done_.end()) return 0;
-  const int64_t offset = best->cut.offset();
-  std::rotate(best, best + 1, done_.end());
   return offset;
 }
 
@@ -591,7 +612,7 @@ bool FileLogFollower::IsCopyOfCurrent(const LogFile& file) const {
   }
   const int64_t size = file.opened().size;
   absl::StatusOr<std::string> tail = file.TailAt(size);
-  return tail.ok() && size <= buffer_.offset() && file_->Matches(file.CutAt(size, *tail));
+  return tail.ok() && size <= buffer_.read_offset() && file_->Matches(file.CutAt(size, *tail));
 }
 
 // Nothing, for an archive: those are not unpacked for it.
@@ -603,22 +624,40 @@ FileLogFollower::Done FileLogFollower::EndOf(const LogFile& file) {
 }
 
 void FileLogFollower::AddDone(Done done) {
-  if (done_.size() == kDoneMax) done_.erase(done_.begin());
-  done_.push_back(std::move(done));
-}
-
-void FileLogFollower::MarkDone(const LogFile& file) {
-  if (file.compressed()) {
-    done_archives_.Add(file.opened());
-  } else if (Done end = EndOf(file); end.cut.offset() > 0) {
-    AddDone(std::move(end));
+  const auto known = absl::c_find_if(done_, [&done](const Done& other) {
+    return other.cut.offset() == done.cut.offset() &&
+           other.cut.tail_hash() == done.cut.tail_hash() &&
+           other.cut.file().inode() == done.cut.file().inode() &&
+           other.cut.file().device() == done.cut.file().device();
+  });
+  if (known != done_.end()) {
+    *known = std::move(done);
+  } else {
+    done_.push_back(std::move(done));
   }
 }
 
-// As far as it can be told without unpacking it.
-bool FileLogFollower::IsArchiveDone(const LogEntry& entry) const {
-  if (done_archives_.Has(entry.stat)) return true;
-  if (!entry.suffix.compressed) return false;
+void FileLogFollower::MarkDone(const LogFile& file) {
+  done_files_.insert(KeyOf(file.opened()));
+  if (Done end = EndOf(file); end.cut.offset() > 0) AddDone(std::move(end));
+}
+
+// Of a file that was copied at any moment, perhaps in mid-line.  What was read
+// of the other file tells how far its content is done with.
+FileLogFollower::Done FileLogFollower::AsCopy(Done end) {
+  end.cut.set_offset(0);
+  return end;
+}
+
+void FileLogFollower::MarkCopyDone(const LogFile& file) {
+  done_files_.insert(KeyOf(file.opened()));
+  if (Done end = EndOf(file); end.cut.offset() > 0) AddDone(AsCopy(std::move(end)));
+}
+
+// As far as it can be told without opening it.  `times` are those of all files.
+bool FileLogFollower::IsDone(const LogEntry& entry, const TimeCounts& times) const {
+  if (done_files_.contains(KeyOf(entry.stat))) return true;
+  if (!entry.suffix.compressed || times.at(entry.stat.modified) > 1) return false;
   if (file_.has_value()) {
     // The current file has become an archive.
     absl::StatusOr<FileStat> stat = file_->Stat();
@@ -628,11 +667,29 @@ bool FileLogFollower::IsArchiveDone(const LogEntry& entry) const {
       done_, [&entry](const Done& done) { return done.modified == entry.stat.modified; });
 }
 
+// Of what was read the end is kept while there is a file that it may be found
+// in.  Called when all of `entries` are done with: who was made of a removed
+// file is known by now.
+void FileLogFollower::ForgetRemoved(const std::vector<LogEntry>& entries) {
+  const size_t known = std::max({done_.size(), done_files_.size(), unreadable_.size()});
+  if (known <= 2 * entries.size() + kRemovedMax) return;
+  absl::flat_hash_set<FileKey> keys;
+  absl::flat_hash_set<std::pair<uint64_t, uint64_t>> inodes;
+  for (const LogEntry& entry : entries) {
+    keys.insert(KeyOf(entry.stat));
+    inodes.emplace(entry.stat.device, entry.stat.inode);
+  }
+  const auto removed = [&keys](const FileKey& key) { return !keys.contains(key); };
+  absl::erase_if(done_files_, removed);
+  absl::erase_if(unreadable_, removed);
+  std::erase_if(done_, [&inodes](const Done& done) {
+    return !inodes.contains({done.cut.file().device(), done.cut.file().inode()});
+  });
+}
+
 // False when it was marked before.
 bool FileLogFollower::MarkUnreadable(const LogEntry& entry) {
-  if (unreadable_.Has(entry.stat)) return false;
-  unreadable_.Add(entry.stat);
-  return true;
+  return unreadable_.insert(KeyOf(entry.stat)).second;
 }
 
 // ---- Where it stands
@@ -655,21 +712,16 @@ int64_t FileLogFollower::BytesBehind() const {
     if (stat.ok()) bytes += std::max<int64_t>(0, stat->size - read);
     if (IsLive()) return bytes;
   }
-  for (const LogEntry& entry : ListLog(options_.path, options_.older_paths)) {
+  const std::vector<LogEntry> entries = ListLog(options_.path, options_.older_paths);
+  const TimeCounts times = CountTimes(entries);
+  for (const LogEntry& entry : entries) {
     if (file_.has_value() && entry.stat.SameFile(file_->opened())) continue;
+    if (!entry.live && IsDone(entry, times)) continue;
     if (entry.suffix.compressed) {
-      // More when unpacked.
-      if (!IsArchiveDone(entry)) bytes += entry.stat.size;
-      continue;
+      bytes += entry.stat.size;  // More when unpacked.
+    } else if (absl::StatusOr<LogFile> file = LogFile::Open(entry.path); file.ok()) {
+      bytes += file->opened().size - DoneUpTo(*file);
     }
-    absl::StatusOr<LogFile> file = LogFile::Open(entry.path);
-    if (!file.ok()) continue;
-    const int64_t size = file->opened().size;
-    int64_t done = 0;
-    for (const Done& d : done_) {
-      if (file->Matches(d.cut)) done = std::max(done, d.cut.offset());
-    }
-    bytes += size - done;
   }
   return bytes;
 }

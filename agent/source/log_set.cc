@@ -3,12 +3,15 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string_view>
 #include <system_error>
 #include <tuple>
 #include <utility>
+
+#include "absl/container/flat_hash_set.h"
 
 namespace mxtally {
 namespace {
@@ -34,9 +37,9 @@ class Listing {
     const std::optional<struct stat> st = Stat(path);
     if (!st.has_value() || !S_ISREG(st->st_mode)) return;
     const FileStat stat = FromStat(*st);
-    const bool known = std::any_of(entries_.begin(), entries_.end(),
-                                   [&](const LogEntry& e) { return e.stat.SameFile(stat); });
-    if (!known) entries_.push_back({path, stat, suffix, live});
+    if (files_.emplace(stat.device, stat.inode).second) {
+      entries_.push_back({path, stat, suffix, live});
+    }
   }
 
   std::vector<LogEntry> Sorted() && {
@@ -46,6 +49,7 @@ class Listing {
 
  private:
   std::vector<LogEntry> entries_;
+  absl::flat_hash_set<std::pair<uint64_t, uint64_t>> files_;
 };
 
 // Calls `visit` with the names in `folder`.  One that cannot be listed has none.

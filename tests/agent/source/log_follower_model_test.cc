@@ -1,4 +1,4 @@
-// A log's writer, its rotation, compression and follower take random steps.  Whatever
+// A log's writer, its rotation, compression, copies and follower take random steps.  Whatever
 // the order, every line arrives once and in order.
 
 #include <algorithm>
@@ -44,6 +44,8 @@ class Model {
         return Read();
       case 7:
         return Compress();
+      case 8:
+        return CopyLiveFile();
       default:
         return Write();
     }
@@ -118,6 +120,11 @@ class Model {
     folder_.Truncate("mail.log");
   }
 
+  // Somebody's copy, which the live file continues.
+  void CopyLiveFile() {
+    if (Exists("mail.log")) folder_.Copy("mail.log", absl::StrCat("mail.log.", ++copies_, ".bak"));
+  }
+
   // Any rotated file.
   void Compress() {
     const int number = 1 + static_cast<int>(Below(std::max(rotations_, 1)));
@@ -160,6 +167,7 @@ class Model {
   std::unique_ptr<LogFollower> follower_;
   int64_t last_line_ = 0;
   int rotations_ = 0;
+  int copies_ = 0;
   std::string unfinished_;
   std::vector<std::string> written_;
   std::vector<std::string> received_;

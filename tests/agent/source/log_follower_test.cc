@@ -259,6 +259,44 @@ TEST_F(LogFollowerTest, UnreadableFileFromBeforeTheCutIsNoGap) {
   EXPECT_THAT(ReadAll(), ElementsAre("b"));
 }
 
+TEST_F(LogFollowerTest, AnyNumberOfRotatedFilesIsLeftAlone) {
+  for (int i = 1100; i > 0; --i) {
+    folder_.Append(absl::StrCat("mail.log.", i, ".old"), absl::StrCat("plain ", i, "\n"));
+    folder_.Append(absl::StrCat("mail.log.", i), absl::StrCat("archive ", i, "\n"));
+    folder_.Compress(absl::StrCat("mail.log.", i));
+  }
+  folder_.Append("mail.log", "live\n");
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("live"));
+  folder_.Rename("mail.log", "mail.log.0");
+  folder_.Append("mail.log", "new\n");
+  EXPECT_THAT(ReadAll(), ElementsAre("new"));
+}
+
+TEST_F(LogFollowerTest, AnyNumberOfRotatedFilesIsRead) {
+  Events lines;
+  for (int i = 600; i > 0; --i) {
+    lines.push_back(absl::StrCat("line ", i));
+    folder_.Append(absl::StrCat("mail.log.", i), lines.back() + "\n");
+  }
+  lines.emplace_back("live");
+  folder_.Append("mail.log", "live\n");
+  Open({.from_oldest = true});
+  EXPECT_EQ(ReadAll(), lines);
+  EXPECT_EQ(follower_->BytesBehind(), 0);
+}
+
+TEST_F(LogFollowerTest, WhatIsKnownOfRemovedFilesIsForgottenWithoutHarm) {
+  folder_.Append("mail.log", "first\n");
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("first"));
+  for (int i = 0; i < 1100; ++i) {
+    folder_.Rename("mail.log", absl::StrCat("mail.log.", i % 2));
+    folder_.Append("mail.log", absl::StrCat("line ", i, "\n"));
+    ASSERT_THAT(ReadAll(), ElementsAre(absl::StrCat("line ", i)));
+  }
+}
+
 TEST_F(LogFollowerTest, MoreRotatedFilesThanMayBeOpenAreRead) {
   Events expected;
   for (int i = 200; i > 0; --i) {
@@ -383,6 +421,54 @@ TEST_F(LogFollowerTest, CopyOfWhatWasReadIsNotReadAgain) {
   folder_.Rename("mail.log", "mail.log.2");
   folder_.Append("mail.log", "d\n");
   EXPECT_THAT(ReadAll(), ElementsAre("d"));
+}
+
+TEST_F(LogFollowerTest, FileThatContinuesACopyOfItIsReadOnFromThere) {
+  // A rotation by copying is between copy and truncation, or somebody made a copy.
+  folder_.Append("mail.log", "a\nb\n");
+  for (const char* copy : {"mail.log.2", "mail.log.1", "mail.log.bak"}) {
+    folder_.Copy("mail.log", copy);
+    folder_.Append("mail.log", absl::StrCat("after ", copy, "\n"));
+  }
+  const auto once =
+      ElementsAre("a", "b", "after mail.log.2", "after mail.log.1", "after mail.log.bak");
+  Open({.from_oldest = true});
+  EXPECT_THAT(ReadAll(), once);
+  options_.older_paths = {folder_.Path("mail.log.2"), folder_.Path("mail.log.1")};
+  Open();
+  EXPECT_THAT(ReadAll(), once);
+  Open({.from_oldest = true});
+  EXPECT_THAT(ReadLines(2), ElementsAre("a", "b"));
+  Reopen();
+  EXPECT_THAT(ReadAll(), ElementsAre("after mail.log.2", "after mail.log.1", "after mail.log.bak"));
+}
+
+TEST_F(LogFollowerTest, FileThatContinuesACompressedCopyOfItIsReadOnFromThere) {
+  folder_.Append("mail.log", "a\nb\n");
+  folder_.Copy("mail.log", "mail.log.1");
+  folder_.Compress("mail.log.1");
+  folder_.Append("mail.log", "c\n");
+  Open({.from_oldest = true});
+  EXPECT_THAT(ReadAll(), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(LogFollowerTest, LiveFileIsReadFromItsBeginningAlsoBesideAnUnnamedCopy) {
+  folder_.Append("mail.log", "a\n");
+  folder_.Copy("mail.log", "mail.log.bak");
+  folder_.Append("mail.log", "b\n");
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("a", "b"));
+  folder_.Rename("mail.log", "mail.log.1");
+  folder_.Append("mail.log", "c\n");
+  EXPECT_THAT(ReadAll(), ElementsAre("c"));
+}
+
+TEST_F(LogFollowerTest, LineThatACopyEndsInIsOneLine) {
+  folder_.Append("mail.log", "a\nhal");
+  folder_.Copy("mail.log", "mail.log.1");
+  folder_.Append("mail.log", "f\nb\n");
+  Open({.from_oldest = true});
+  EXPECT_THAT(ReadAll(), ElementsAre("a", "half", "b"));
 }
 
 // ---- Rotation by copying

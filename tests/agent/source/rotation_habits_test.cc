@@ -405,6 +405,33 @@ TEST_F(RotationHabitsTest, NamedArchivesAreReadOldestFirst) {
   EXPECT_EQ(follower_->BytesBehind(), 0);
 }
 
+TEST_F(RotationHabitsTest, FilesOfOneTimeAreAllRead) {
+  // As "touch", restoring and container images leave them.
+  for (const bool named : {true, false}) {
+    std::vector<std::string> lines;
+    for (int day = 1; day < 9; ++day) {
+      const std::string name = absl::StrCat("mail.log-2026110", day);
+      lines.push_back(absl::StrCat("day ", day));
+      folder_.Append(name, lines.back() + "\n");
+      if (day > 1) folder_.SetTime(name, "mail.log-20261101.gz");
+      if (day % 4 > 0) folder_.Compress(name);
+      options_.older_paths.push_back(folder_.Path(name + (day % 4 > 0 ? ".gz" : "")));
+    }
+    if (!named) options_.older_paths.clear();
+    lines.emplace_back("live");
+    folder_.Append("mail.log", "live\n");
+    Open({.from_oldest = !named});
+    EXPECT_EQ(ReadAll(), lines);
+    EXPECT_EQ(follower_->BytesBehind(), 0);
+    Open({.from_oldest = !named});
+    EXPECT_THAT(ReadLines(3), ElementsAre("day 1", "day 2", "day 3"));
+    Reopen();
+    EXPECT_EQ(ReadAll().size(), 6u);
+    std::filesystem::remove_all(folder_.dir());
+    std::filesystem::create_directories(folder_.dir());
+  }
+}
+
 TEST_F(RotationHabitsTest, CompressionIsToldByContent) {
   folder_.Append("mail.log.2.gz", "plain after all\n");
   folder_.Append("mail.log.1", Compress("xz", "a\nb\n"));
