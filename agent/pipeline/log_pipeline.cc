@@ -109,7 +109,12 @@ absl::Status LogPipelineImpl::OpenAsFirstMet(const agent::v1::LogCheckpoint& che
   start.from_oldest = !checkpoint.has_cut();
   start.first_met = GetTimestamp(checkpoint.first_met_time());
   Begin(std::move(start));
-  return OpenFollower();
+  if (absl::Status s = OpenFollower(); !s.ok()) return s;
+  // The follower leaves alone what is before the cut.
+  if (checkpoint.has_unreadable_bytes()) {
+    OnGap(v1::GAP_REASON_FILE_GONE, checkpoint.unreadable_bytes());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LogPipelineImpl::OpenAtBeginning(bool from_oldest) {
@@ -349,21 +354,25 @@ absl::StatusOr<std::unique_ptr<LogPipeline>> LogPipeline::Open(
 
 absl::StatusOr<agent::v1::LogCheckpoint> MeetLog(const LogFollowerOptions& options,
                                                  absl::Time now) {
-  struct NoLines : LineSink {
+  struct GapsOnly : LineSink {
     bool OnLine(std::string_view, int64_t, int64_t) override { return false; }
     bool OnOversizedLine(int64_t, int64_t) override { return false; }
     void OnFile(const std::string&, absl::Time, std::optional<absl::Time>) override {}
-    void OnGap(v1::GapReason, int64_t) override {}
+    void OnGap(v1::GapReason, int64_t bytes_min) override {
+      unreadable_bytes = unreadable_bytes.value_or(0) + bytes_min;
+    }
+    std::optional<int64_t> unreadable_bytes;
   };
   absl::StatusOr<std::unique_ptr<LogFollower>> follower = LogFollower::Open(options, {});
   if (!follower.ok()) return follower.status();
-  NoLines sink;
+  GapsOnly sink;
   // Goes to the first file, and no further.
   if (auto read = (*follower)->Read(0, sink); !read.ok()) return read.status();
   agent::v1::LogCheckpoint met;
   met.set_log(options.path);
   *met.mutable_first_met_time() = ToTimestamp(now);
   if (std::optional<v1::Cut> cut = (*follower)->Position()) *met.mutable_cut() = *std::move(cut);
+  if (sink.unreadable_bytes) met.set_unreadable_bytes(*sink.unreadable_bytes);
   return met;
 }
 

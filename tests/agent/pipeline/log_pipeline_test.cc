@@ -605,6 +605,22 @@ TEST_F(PipelineTest, LogThatAppearedAndWasRotatedBeforeTheFirstWelcomeIsReadWhol
   EXPECT_EQ(server_.sessions().size(), 2);
 }
 
+TEST_F(PipelineTest, NamedFileThatCannotBeReadIsAGapOfTheFirstReading) {
+  // LZ4 is not read; of a gzip file cut short in its first block nothing can be.
+  Append("\x04\x22\x4d\x18", "mail.log.2.lz4");
+  const std::string gzip = Compress("gzip", std::string(100, 'x')).substr(0, 15);
+  Append(gzip, "mail.log.1.gz");
+  options_.follower.older_paths = {Path("mail.log.1.gz"), Path("mail.log.2.lz4")};
+  Session(10, 100);
+  checkpoint_ = *MeetLog(options_.follower, absl::Now());
+  Open();  // Whatever was told on a stream that ended is told again.
+  OpenAndDeliver();
+  ASSERT_EQ(server_.gaps().size(), 1);
+  EXPECT_EQ(server_.gaps()[0].reason(), v1::GAP_REASON_FILE_GONE);
+  EXPECT_EQ(server_.gaps()[0].bytes_min(), 5 + 16);
+  EXPECT_EQ(server_.sessions().size(), 1);
+}
+
 TEST_F(PipelineTest, OneStrayStampCoversNothing) {
   Session(10, 100);
   Append("1970-01-01T00:00:01Z mx1 postfix/smtpd[1]: connect from x[192.0.2.1]");
