@@ -76,11 +76,17 @@ std::string LogName(const std::string& path) {
   return (absolute.parent_path() / name.substr(0, LiveNameLength(name))).string();
 }
 
-std::optional<absl::Time> DateInName(const std::string& path) {
+RotationSuffix SuffixOf(const std::string& path) {
   const std::string name = std::filesystem::path(path).filename().string();
-  const std::optional<RotationSuffix> suffix =
-      ParseRotationSuffix(std::string_view(name).substr(LiveNameLength(name)));
-  return suffix ? suffix->date : std::nullopt;
+  return ParseRotationSuffix(std::string_view(name).substr(LiveNameLength(name)))
+      .value_or(RotationSuffix());
+}
+
+// A file without any stamp goes by the date that it would get.
+bool IsOlder(const InputFile& a, const InputFile& b) {
+  const absl::Time a_time = a.first_time.value_or(a.reference_time);
+  const absl::Time b_time = b.first_time.value_or(b.reference_time);
+  return a_time != b_time ? a_time < b_time : a.rotation > b.rotation;
 }
 
 class Finder {
@@ -122,12 +128,7 @@ class Finder {
 
   std::vector<InputLog> TakeLogs() {
     for (InputLog& log : logs_) {
-      // A file without any stamp goes by the date that it would get.
-      std::stable_sort(log.files.begin(), log.files.end(),
-                       [](const InputFile& a, const InputFile& b) {
-                         return a.first_time.value_or(a.reference_time) <
-                                b.first_time.value_or(b.reference_time);
-                       });
+      std::stable_sort(log.files.begin(), log.files.end(), IsOlder);
     }
     return std::move(logs_);
   }
@@ -138,8 +139,10 @@ class Finder {
   // `head` is decompressed.
   void AddRegular(const std::string& path, const struct stat& status, const std::string& head) {
     InputFile file = {.path = path, .size = status.st_size};
+    const RotationSuffix suffix = SuffixOf(path);
+    file.rotation = suffix.number.value_or(0);
     file.reference_time = options_.reference_time.value_or(
-        DateInName(path).value_or(absl::TimeFromTimespec(status.st_mtim)));
+        suffix.date.value_or(absl::TimeFromTimespec(status.st_mtim)));
     FindFirstLine(head,
                   Framer({.time_zone = options_.time_zone, .reference_time = file.reference_time}),
                   file);

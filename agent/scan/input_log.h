@@ -21,6 +21,8 @@ struct InputFile {
   std::optional<int64_t> size = std::nullopt;
   // Decides the year of the first stamp.
   absl::Time reference_time = absl::InfiniteFuture();
+  // N of a name that ends in `.N`: the higher, the older.
+  int64_t rotation = 0;
   // First stamp; nullopt when none was found near the beginning, or when the
   // file can be read once only.
   std::optional<absl::Time> first_time = std::nullopt;

@@ -67,6 +67,13 @@ TEST_F(InputLogTest, RotatedFilesOfOneLogAreReadOldestFirst) {
   EXPECT_THAT(errors_, IsEmpty());
 }
 
+TEST_F(InputLogTest, FilesThatBeginWithinAStampGoByTheirNumbers) {
+  const std::string line = "2026-11-20T00:00:00Z mx1 a[1]: b\n";
+  EXPECT_THAT(Find({Write("maillog", line), Write("maillog.9", line), Write("maillog.10", line),
+                    Write("maillog.1.gz", line)}),
+              ElementsAre(ElementsAre("maillog.10", "maillog.9", "maillog.1.gz", "maillog")));
+}
+
 TEST_F(InputLogTest, FilesOfOneNameInTwoFoldersAreTwoLogs) {
   std::filesystem::create_directories(folder_ / "a");
   std::filesystem::create_directories(folder_ / "b");
