@@ -34,9 +34,6 @@ constexpr int kExitUsage = 2;
 // A file that begins this far from the end of the one before is dated anew.
 constexpr absl::Duration kHalfAYear = absl::Hours(24 * 183);
 
-// Lines of several processes are out of order by less.
-constexpr absl::Duration kDisorderMax = absl::Minutes(1);
-
 // More would wait for each other: sessions are gathered by one at a time.
 constexpr int kThreadsMax = 4;
 
@@ -102,11 +99,6 @@ class LogScan {
       farthest_->lines_read += report_.lines.read - sought_->lines_read;
       state = GoTo(*sought_);
       sink_.BeginLog();
-    } else if (file.first_time && newest_time_ - *file.first_time > kDisorderMax) {
-      // It shares lines with another than the file right before it.
-      Finish();
-      BeginAgain(*file.first_time);
-      assembler_->OnGap();
     }
     sought_.reset();
     if (state.last_time && file.first_time &&

@@ -336,6 +336,19 @@ TEST_F(ScanTest, LinesThatTwoFilesOfALogShareAreCountedOnce) {
 }
 
 // As where gzip was stopped before it had written an archive.
+// The next file of a central log begins with a host whose clock is behind.
+TEST_F(ScanTest, SessionsOfHostsWhoseClocksDifferGoOnInTheNextFile) {
+  const std::string older =
+      Plain(1, "04:00:00") + "Nov  2 04:05:00 mx2 postfix/smtpd[7]: connect from x[192.0.2.1]\n";
+  const std::string newer = Plain(1, "04:00:02") +
+                            "Nov  2 04:05:03 mx2 postfix/smtpd[7]: disconnect from x[192.0.2.1] "
+                            "ehlo=1 quit=1 commands=2\n";
+  ASSERT_EQ(Scan({Write("mail.log.1", older), Write("mail.log", newer)}), 0);
+  EXPECT_EQ(Number("inbound.sessions"), 3);
+  EXPECT_EQ(Number("inbound.open_sessions"), 0);
+  EXPECT_EQ(Number("lines.cut_sessions"), 0);
+}
+
 TEST_F(ScanTest, SessionThatIsOpenBehindTheEndOfACopyGoesOn) {
   const std::string connect = "Nov  2 04:20:00 mx1 postfix/smtpd[7]: connect from x[192.0.2.1]\n";
   const std::string disconnect =
