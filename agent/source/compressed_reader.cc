@@ -7,7 +7,6 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <new>
 #include <optional>
@@ -367,8 +366,7 @@ absl::StatusOr<int64_t> CompressedReader::Read(absl::Span<char> space) {
     }
     block_ = *block;
   }
-  const size_t taken = std::min(space.size(), block_.size());
-  std::memcpy(space.data(), block_.data(), taken);
+  const size_t taken = block_.copy(space.data(), space.size());
   block_.remove_prefix(taken);
   return static_cast<int64_t>(taken);
 }
