@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -85,10 +86,7 @@ class Program {
 
 class CommandLineTest : public testing::Test {
  protected:
-  CommandLineTest() { std::filesystem::create_directories(dir_); }
-  ~CommandLineTest() override { std::filesystem::remove_all(dir_); }
-
-  std::string Database() const { return absl::StrCat("sqlite:", dir_, "/mxtally.db"); }
+  std::string Database() const { return absl::StrCat("sqlite:", folder_.path(), "/mxtally.db"); }
 
   // Runs to the end; the exit status and what was said.
   std::pair<int, std::string> Run(std::vector<std::string> arguments) {
@@ -97,7 +95,7 @@ class CommandLineTest : public testing::Test {
     return {status, program.text()};
   }
 
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_command_line_", getpid());
+  const TemporaryFolder folder_;
 };
 
 TEST_F(CommandLineTest, TellsItsVersion) {
@@ -146,8 +144,9 @@ TEST_F(CommandLineTest, BadUsageExitsWith2AndSaysWhatToDo) {
 }
 
 TEST_F(CommandLineTest, DatabaseThatCannotBeOpenedExitsWith1) {
-  const auto [status, text] = Run({"--database", absl::StrCat("sqlite:", dir_, "/no/such.db"),
-                                   "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"});
+  const auto [status, text] =
+      Run({"--database", absl::StrCat("sqlite:", folder_.path(), "/no/such.db"), "--listen",
+           "127.0.0.1:0", "--http-listen", "127.0.0.1:0"});
   EXPECT_EQ(status, 1);
   EXPECT_THAT(text, HasSubstr("no/such.db"));
 }
@@ -165,7 +164,7 @@ TEST_F(CommandLineTest, ServesUntilASignalWithOneReadyLine) {
 }
 
 TEST_F(CommandLineTest, ConfigurationFileIsChecked) {
-  const std::string path = absl::StrCat(dir_, "/server.toml");
+  const std::string path = folder_ / "server.toml";
   std::ofstream(path) << "listen = 4625\n"
                          "http-listen = \"0.0.0.0:0\"\n"
                          "database = \"mysql:x\"\n"
@@ -186,7 +185,7 @@ TEST_F(CommandLineTest, ConfigurationFileIsChecked) {
   const auto [status, text] = Run({"check", "--config", path});
   EXPECT_EQ(status, 0);
   EXPECT_EQ(text, path + ": good\n");
-  EXPECT_FALSE(std::filesystem::exists(absl::StrCat(dir_, "/mxtally.db")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "mxtally.db"));
 }
 
 TEST_F(CommandLineTest, WrongAndUnknownVariablesAreWrongUsage) {
@@ -205,7 +204,7 @@ TEST_F(CommandLineTest, DatabaseIsCheckedAndBackedUpWhileItIsServed) {
   Program server(
       {"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--database", Database()});
   server.ReadUntil("ready: ");
-  const std::string copy = absl::StrCat(dir_, "/copy.db");
+  const std::string copy = folder_ / "copy.db";
   EXPECT_EQ(Run({"check", "--database", Database()}), std::make_pair(0, Database() + ": good\n"));
   EXPECT_EQ(Run({"backup", "--database", Database(), "--to", copy}),
             std::make_pair(0, copy + ": whole\n"));
@@ -216,7 +215,7 @@ TEST_F(CommandLineTest, DatabaseIsCheckedAndBackedUpWhileItIsServed) {
 }
 
 TEST_F(CommandLineTest, CheckOfADamagedDatabaseIs3AndOfNone1) {
-  const std::string path = absl::StrCat(dir_, "/mxtally.db");
+  const std::string path = folder_ / "mxtally.db";
   EXPECT_EQ(Run({"check", "--database", Database()}),
             std::make_pair(1, path + ": No such file or directory\n"));
   {
@@ -265,7 +264,7 @@ TEST_F(CommandLineTest, CountsAreNotKeptShorterThanWhatTheyCount) {
 }
 
 TEST_F(CommandLineTest, ListOfExpectedHostsIsCheckedWithItsLine) {
-  const std::string path = absl::StrCat(dir_, "/hosts");
+  const std::string path = folder_ / "hosts";
   std::ofstream(path) << "# the fleet\nmx1.example.org\n\nmx 2  # no name\n";
   const auto [status, text] = Run({"--database", Database(), "--expected-hosts", path});
   EXPECT_EQ(status, 2);

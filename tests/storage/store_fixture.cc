@@ -1,22 +1,16 @@
 #include "tests/storage/store_fixture.h"
 
-#include <unistd.h>
-
-#include <atomic>
-#include <filesystem>
+#include <deque>
 
 #include "absl/strings/str_cat.h"
 #include "storage/open.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 
 std::string NewSqlitePath() {
-  static std::atomic<int> count = 0;
-  const std::string folder =
-      absl::StrCat(testing::TempDir(), "/mxtally_store_", getpid(), "_", ++count);
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  return absl::StrCat(folder, "/mxtally.db");
+  static std::deque<TemporaryFolder> folders;
+  return folders.emplace_back() / "mxtally.db";
 }
 
 std::vector<Backend> Backends() {

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include "agent/checkpoint/crc32c.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -33,20 +33,12 @@ agent::v1::Checkpoint At(int64_t offset) {
 
 class CheckpointFileTest : public ::testing::Test {
  protected:
-  CheckpointFileTest()
-      : dir_(testing::TempDir() + "checkpoint_" + std::to_string(::getpid()) + "_" +
-             testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(dir_);
-    Reopen();
-  }
-  ~CheckpointFileTest() override {
-    file_.reset();
-    fs::remove_all(dir_);
-  }
+  CheckpointFileTest() { Reopen(); }
 
   void Reopen() {
     file_.reset();
-    absl::StatusOr<std::unique_ptr<CheckpointFile>> opened = CheckpointFile::Open({.dir = dir_});
+    absl::StatusOr<std::unique_ptr<CheckpointFile>> opened =
+        CheckpointFile::Open({.dir = folder_.path()});
     ASSERT_TRUE(opened.ok()) << opened.status();
     file_ = *std::move(opened);
   }
@@ -62,8 +54,8 @@ class CheckpointFileTest : public ::testing::Test {
     return std::to_string((*loaded)->logs(0).cut().offset());
   }
 
-  std::string Newest() const { return dir_ + "/checkpoint"; }
-  std::string Previous() const { return dir_ + "/checkpoint.previous"; }
+  std::string Newest() const { return folder_ / "checkpoint"; }
+  std::string Previous() const { return folder_ / "checkpoint.previous"; }
   static void ShortenBy(const std::string& path, int64_t bytes) {
     fs::resize_file(path, fs::file_size(path) - bytes);
   }
@@ -75,7 +67,7 @@ class CheckpointFileTest : public ::testing::Test {
     file.put(static_cast<char>(last ^ 1));
   }
 
-  const std::string dir_;
+  const TemporaryFolder folder_;
   std::unique_ptr<CheckpointFile> file_;
 };
 
@@ -89,10 +81,10 @@ TEST_F(CheckpointFileTest, FirstStartHasNone) { EXPECT_EQ(Load(), "none"); }
 
 TEST_F(CheckpointFileTest, DirectoryIsCreatedWithItsParents) {
   file_.reset();
-  fs::remove_all(dir_);
-  auto opened = CheckpointFile::Open({.dir = dir_ + "/a/b"});
+  fs::remove_all(folder_.path());
+  auto opened = CheckpointFile::Open({.dir = folder_ / "a/b"});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_TRUE(fs::is_directory(dir_ + "/a/b"));
+  EXPECT_TRUE(fs::is_directory(folder_ / "a/b"));
 }
 
 TEST_F(CheckpointFileTest, TheLastOneStoredIsLoaded) {
@@ -198,28 +190,28 @@ TEST_F(CheckpointFileTest, NoSpaceKeepsTheOldOne) {
 }
 
 TEST_F(CheckpointFileTest, DirectoryBelongsToOneAgentAtATime) {
-  const absl::Status second = CheckpointFile::Open({.dir = dir_}).status();
+  const absl::Status second = CheckpointFile::Open({.dir = folder_.path()}).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(second)) << second;
   file_.reset();
-  EXPECT_TRUE(CheckpointFile::Open({.dir = dir_}).ok());
+  EXPECT_TRUE(CheckpointFile::Open({.dir = folder_.path()}).ok());
 }
 
 TEST_F(CheckpointFileTest, DirectoryThatIsAFileIsRefused) {
-  std::ofstream(dir_ + "/file") << "x";
-  const absl::Status status = CheckpointFile::Open({.dir = dir_ + "/file"}).status();
+  std::ofstream(folder_ / "file") << "x";
+  const absl::Status status = CheckpointFile::Open({.dir = folder_ / "file"}).status();
   EXPECT_FALSE(status.ok());
-  EXPECT_THAT(std::string(status.message()), HasSubstr(dir_ + "/file"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(folder_ / "file"));
 }
 
 TEST_F(CheckpointFileTest, OthersCanReadWhileTheAgentRuns) {
-  EXPECT_EQ(Describe(ReadCheckpoint(dir_)), "none");
+  EXPECT_EQ(Describe(ReadCheckpoint(folder_.path())), "none");
   ASSERT_TRUE(Store(At(100)).ok());
   ASSERT_TRUE(Store(At(200)).ok());
-  EXPECT_EQ(Describe(ReadCheckpoint(dir_)), "200");
+  EXPECT_EQ(Describe(ReadCheckpoint(folder_.path())), "200");
   ShortenBy(Newest(), 1);
-  EXPECT_EQ(Describe(ReadCheckpoint(dir_)), "100");
+  EXPECT_EQ(Describe(ReadCheckpoint(folder_.path())), "100");
   fs::remove(Previous());
-  EXPECT_EQ(Describe(ReadCheckpoint(dir_)), "DATA_LOSS");
+  EXPECT_EQ(Describe(ReadCheckpoint(folder_.path())), "DATA_LOSS");
 }
 
 TEST_F(CheckpointFileTest, NobodyElseMayReadTheFiles) {

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/proto/tls/test_authority.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -138,18 +139,16 @@ TEST_F(OptionsTest, PlaintextOverTheNetworkMustBePermitted) {
   }
 }
 
-// Files of a certificate, removed at the end.
+// Files of a certificate.
 class TlsOptionsTest : public OptionsTest {
  protected:
   TlsOptionsTest() {
-    std::filesystem::create_directories(dir_);
     Write("ca.pem", authority_.pem());
     Install("DNS:MX1.example.net,DNS:mx1");
   }
-  ~TlsOptionsTest() override { std::filesystem::remove_all(dir_); }
 
   void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(dir_ + "/" + name) << text;
+    std::ofstream(folder_ / name) << text;
   }
   void Install(const std::string& names) const {
     const TestCertificate issued = authority_.Issue(names);
@@ -159,9 +158,9 @@ class TlsOptionsTest : public OptionsTest {
   std::vector<std::string> Words(std::vector<std::string> more = {}) const {
     std::vector<std::string> words = {"--log",      "a",
                                       "--server",   "mx.example.org:4625",
-                                      "--tls-ca",   dir_ + "/ca.pem",
-                                      "--tls-cert", dir_ + "/cert.pem",
-                                      "--tls-key",  dir_ + "/key.pem"};
+                                      "--tls-ca",   folder_ / "ca.pem",
+                                      "--tls-cert", folder_ / "cert.pem",
+                                      "--tls-key",  folder_ / "key.pem"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -171,13 +170,13 @@ class TlsOptionsTest : public OptionsTest {
     return std::get<RunOptions>(command);
   }
 
-  const std::string dir_ = testing::TempDir() + "mxtally_tls_options_" + std::to_string(getpid());
+  const TemporaryFolder folder_;
   TestAuthority authority_;
 };
 
 TEST_F(TlsOptionsTest, TheHostIsThatOfTheCertificateUnlessItIsSaid) {
   EXPECT_EQ(Options().host, "mx1.example.net");
-  EXPECT_EQ(Options().tls.key, dir_ + "/key.pem");
+  EXPECT_EQ(Options().tls.key, folder_ / "key.pem");
   EXPECT_EQ(Options({"--host", "mx1"}).host, "mx1");
 }
 
@@ -191,7 +190,7 @@ TEST_F(TlsOptionsTest, ACertificateWithoutHostNeedsOne) {
 
 TEST_F(TlsOptionsTest, AllThreeFilesAreNeededAndPlaintextIsNot) {
   ExpectBadUsage(
-      {"--log", "a", "--server", "localhost:1", "--tls-ca", dir_ + "/ca.pem"},
+      {"--log", "a", "--server", "localhost:1", "--tls-ca", folder_ / "ca.pem"},
       "--tls-key: expected a file, because TLS needs --tls-ca, --tls-cert and --tls-key");
   ExpectBadUsage(Words({"--plaintext"}), "--plaintext: expected none with --tls-ca");
 }
@@ -199,7 +198,7 @@ TEST_F(TlsOptionsTest, AllThreeFilesAreNeededAndPlaintextIsNot) {
 TEST_F(TlsOptionsTest, FilesThatCannotBeUsedAreNamed) {
   Write("key.pem", "");
   ExpectBadUsage(Words(), "/key.pem: expected a private key in PEM format without a passphrase");
-  std::filesystem::remove(dir_ + "/ca.pem");
+  std::filesystem::remove(folder_ / "ca.pem");
   ExpectBadUsage(Words(), "/ca.pem");
 }
 
@@ -223,8 +222,8 @@ TEST_F(OptionsTest, WrongUsageNamesTheOptionAndWhatWasExpectedAndFound) {
 }
 
 TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
-  const std::string path =
-      absl::StrCat(testing::TempDir(), "options_test_refused_", ::getpid(), ".toml");
+  const TemporaryFolder folder;
+  const std::string path = folder / "agent.toml";
   std::ofstream(path) << "server = \"mx.example.org:4625\"\n"
                          "sever = \"localhost:4625\"\n"
                          "host = \"a b\"\n"
@@ -247,7 +246,8 @@ TEST_F(OptionsTest, CheckFindsEverythingThatRunWouldRefuse) {
 }
 
 TEST_F(OptionsTest, LogThatCannotBeOneIsRefused) {
-  const std::string dir = testing::TempDir();
+  const TemporaryFolder folder;
+  const std::string& dir = folder.path();
   for (const char* command : {"check", "run"}) {
     for (const auto& [log, error] : std::vector<std::pair<std::string, std::string>>{
              {"", "a log's path is empty"},
@@ -273,8 +273,8 @@ TEST_F(OptionsTest, UnitWithoutAJournalIsRefused) {
 }
 
 TEST_F(OptionsTest, CheckOfAGoodFileEndsWith0) {
-  const std::string path =
-      absl::StrCat(testing::TempDir(), "options_test_good_", ::getpid(), ".toml");
+  const TemporaryFolder folder;
+  const std::string path = folder / "agent.toml";
   std::ofstream(path) << "server = \"localhost:4625\"\nlog = [\"/var/log/mail.log\"]\n";
   EXPECT_EQ(std::get<int>(Parse({"check", "--config", path})), 0);
   EXPECT_EQ(out_.str(), path + ": good\n");
@@ -288,7 +288,8 @@ TEST_F(OptionsTest, PeerDetailIsFullUnlessSaidOtherwise) {
   EXPECT_EQ(ParseRun({"--peer-detail", "full"}).peer_detail, v1::PEER_DETAIL_UNSPECIFIED);
   EXPECT_EQ(ParseRun({"--peer-detail", "prefix"}).peer_detail, v1::PEER_DETAIL_PREFIX);
   EXPECT_EQ(ParseRun({"--peer-detail", "none"}).peer_detail, v1::PEER_DETAIL_NONE);
-  const std::string path = absl::StrCat(testing::TempDir(), "options_test_keys_", ::getpid());
+  const TemporaryFolder folder;
+  const std::string path = folder / "keys";
   std::ofstream(path) << "2026q4 2026-10-01 " << std::string(64, '4') << "\n";
   ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
   const RunOptions hmac = ParseRun({"--peer-detail", "hmac", "--peer-key-file", path});

@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -77,7 +78,6 @@ TEST(PeerKeysTest, NoMessageTellsAKey) {
 class PeerKeyFileTest : public testing::Test {
  protected:
   PeerKeyFileTest() { Write("a 2026-07-01 " + kOne + "\n"); }
-  ~PeerKeyFileTest() override { std::remove(path_.c_str()); }
 
   void Write(const std::string& text) {
     std::ofstream(path_) << text;
@@ -90,7 +90,8 @@ class PeerKeyFileTest : public testing::Test {
     return std::string(keys.status().message());
   }
 
-  const std::string path_ = testing::TempDir() + "/peer_keys_" + std::to_string(::getpid());
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_ / "peer_keys";
 };
 
 TEST_F(PeerKeyFileTest, IsReadWhenItIsKept) {
@@ -112,7 +113,7 @@ TEST_F(PeerKeyFileTest, IsRefusedWhenOthersMayTouchIt) {
 
 TEST_F(PeerKeyFileTest, IsRefusedWhenItIsNoFile) {
   EXPECT_TRUE(absl::IsNotFound(ReadPeerKeyFile("/nowhere/keys").status()));
-  EXPECT_TRUE(absl::IsFailedPrecondition(ReadPeerKeyFile(testing::TempDir()).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(ReadPeerKeyFile(folder_.path()).status()));
   std::remove(path_.c_str());
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   EXPECT_THAT(Error(), HasSubstr("expected a file of keys"));

@@ -13,6 +13,7 @@
 #include "agent/pipeline/timestamps.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -25,11 +26,7 @@ const absl::Time kNow = absl::FromUnixSeconds(1'795'521'600);
 
 class StatusCommandTest : public testing::Test {
  protected:
-  StatusCommandTest()
-      : dir_(testing::TempDir() + "status_" +
-             testing::UnitTest::GetInstance()->current_test_info()->name()),
-        log_(dir_ + "/mail.log") {
-    std::filesystem::create_directories(dir_);
+  StatusCommandTest() {
     std::ofstream(log_) << std::string(1000, 'x');
     state_.set_host("mx1");
     state_.set_agent_version("0.1.0");
@@ -43,14 +40,11 @@ class StatusCommandTest : public testing::Test {
     *log.mutable_acknowledged_time() = ToTimestamp(kNow - absl::Seconds(30));
     *log.mutable_status()->mutable_caught_up_time() = ToTimestamp(kNow - absl::Minutes(5));
   }
-  ~StatusCommandTest() override {
-    running_.reset();
-    std::filesystem::remove_all(dir_);
-  }
 
   // An agent has the directory open, and has acknowledged `offset` bytes.
   void RunAt(int64_t offset) {
-    absl::StatusOr<std::unique_ptr<CheckpointFile>> file = CheckpointFile::Open({.dir = dir_});
+    absl::StatusOr<std::unique_ptr<CheckpointFile>> file =
+        CheckpointFile::Open({.dir = folder_.path()});
     ASSERT_TRUE(file.ok()) << file.status();
     running_ = *std::move(file);
     agent::v1::Checkpoint checkpoint;
@@ -64,17 +58,18 @@ class StatusCommandTest : public testing::Test {
     log.mutable_cut()->set_offset(offset);
     *log.mutable_cut()->mutable_log_time() = ToTimestamp(kNow - absl::Seconds(90));
     ASSERT_TRUE(running_->Store(checkpoint).ok());
-    ASSERT_TRUE(WriteRunState(dir_, state_).ok());
+    ASSERT_TRUE(WriteRunState(folder_.path(), state_).ok());
   }
 
   int Tell(const std::string& format = "table") {
     out_.str("");
     err_.str("");
-    return Status({.state_dir = dir_, .format = format, .now = [] { return kNow; }}, out_, err_);
+    return Status({.state_dir = folder_.path(), .format = format, .now = [] { return kNow; }}, out_,
+                  err_);
   }
 
-  const std::string dir_;
-  const std::string log_;
+  const TemporaryFolder folder_;
+  const std::string log_ = folder_ / "mail.log";
   agent::v1::RunState state_;
   std::unique_ptr<CheckpointFile> running_;
   std::ostringstream out_;
@@ -107,7 +102,7 @@ TEST_F(StatusCommandTest, LagIsWhatTheFileHasNow) {
 TEST_F(StatusCommandTest, RotatedFileLeavesTheLagThatWasToldLast) {
   RunAt(1000);
   state_.mutable_logs(0)->mutable_status()->set_bytes_behind(77);
-  ASSERT_TRUE(WriteRunState(dir_, state_).ok());
+  ASSERT_TRUE(WriteRunState(folder_.path(), state_).ok());
   std::filesystem::rename(log_, log_ + ".1");
   EXPECT_EQ(Tell(), 0);
   EXPECT_THAT(out_.str(), HasSubstr("position    in a rotated file, log time 2026"));
@@ -143,19 +138,19 @@ TEST_F(StatusCommandTest, EveryTroubleIs4AndTold) {
 
   state_.set_connected(true);
   state_.mutable_logs(0)->set_trouble("PERMISSION_DENIED: no");
-  ASSERT_TRUE(WriteRunState(dir_, state_).ok());
+  ASSERT_TRUE(WriteRunState(folder_.path(), state_).ok());
   EXPECT_EQ(Tell(), 4);
   EXPECT_THAT(out_.str(), HasSubstr("trouble     PERMISSION_DENIED: no"));
 
   state_.mutable_logs(0)->clear_trouble();
   state_.set_search_trouble("no folder");
-  ASSERT_TRUE(WriteRunState(dir_, state_).ok());
+  ASSERT_TRUE(WriteRunState(folder_.path(), state_).ok());
   EXPECT_EQ(Tell(), 4);
   EXPECT_THAT(out_.str(), HasSubstr("trouble       no folder"));
 
   state_.clear_search_trouble();
   state_.set_checkpoint_trouble("disk full");
-  ASSERT_TRUE(WriteRunState(dir_, state_).ok());
+  ASSERT_TRUE(WriteRunState(folder_.path(), state_).ok());
   EXPECT_EQ(Tell(), 4);
   EXPECT_THAT(out_.str(), HasSubstr("trouble       disk full"));
 }
@@ -213,7 +208,7 @@ TEST_F(StatusCommandTest, JsonHoldsTheSame) {
 
 TEST_F(StatusCommandTest, StateFileThatIsLostOrDamagedDoesNotHideTheCheckpoint) {
   RunAt(400);
-  std::ofstream(dir_ + "/state", std::ios::trunc) << std::string(100, '\0');
+  std::ofstream(folder_ / "state", std::ios::trunc) << std::string(100, '\0');
   EXPECT_EQ(Tell(), 4);
   EXPECT_THAT(out_.str(), HasSubstr("byte 400 of 1000"));
   EXPECT_THAT(out_.str(), HasSubstr("last ack    never"));
@@ -224,7 +219,7 @@ TEST_F(StatusCommandTest, WhatCannotBeReadIs1AndNamed) {
   EXPECT_THAT(err_.str(), HasSubstr("expected the state of an agent, found none"));
   RunAt(400);
   for (const char* name : {"/checkpoint", "/checkpoint.previous"}) {
-    std::ofstream(dir_ + name, std::ios::trunc) << "damage";
+    std::ofstream(folder_.path() + name, std::ios::trunc) << "damage";
   }
   EXPECT_EQ(Tell(), 1);
   EXPECT_THAT(err_.str(), HasSubstr("checkpoint.previous is damaged"));

@@ -12,15 +12,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/postconf/postconf_watch.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
 
 // A program that stands for postconf.
 std::string Program(const std::string& script) {
+  static const TemporaryFolder folder;
   static int count = 0;
-  const std::string path =
-      absl::StrCat(testing::TempDir(), "/mxtally_postconf_", getpid(), "_", ++count);
+  const std::string path = folder / absl::StrCat("program_", ++count);
   std::ofstream(path) << "#!/bin/sh\n" << script;
   chmod(path.c_str(), 0755);
   return path;

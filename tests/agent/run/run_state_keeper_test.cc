@@ -1,6 +1,5 @@
 #include "agent/run/run_state_keeper.h"
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/timestamps/timestamps.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -41,20 +41,11 @@ class NextObserver : public DeliveryObserver {
 
 class RunStateKeeperTest : public testing::Test {
  protected:
-  RunStateKeeperTest()
-      : dir_(testing::TempDir() + "run_state_" +
-             testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::create_directories(dir_);
-    Start();
-  }
-  ~RunStateKeeperTest() override {
-    keeper_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  RunStateKeeperTest() { Start(); }
 
   void Start(const std::string& host = "mx1") {
     keeper_.reset();
-    keeper_.emplace(RunStateOptions{.dir = dir_,
+    keeper_.emplace(RunStateOptions{.dir = folder_.path(),
                                     .host = host,
                                     .agent_version = "0.1.0",
                                     .server = "localhost:4625",
@@ -65,7 +56,7 @@ class RunStateKeeperTest : public testing::Test {
 
   // What `mxtally-agent status` would find.
   agent::v1::RunState OnDisk() {
-    const absl::StatusOr<std::optional<agent::v1::RunState>> state = ReadRunState(dir_);
+    const absl::StatusOr<std::optional<agent::v1::RunState>> state = ReadRunState(folder_.path());
     EXPECT_TRUE(state.ok() && state->has_value());
     return state.ok() && state->has_value() ? **state : agent::v1::RunState();
   }
@@ -79,7 +70,7 @@ class RunStateKeeperTest : public testing::Test {
     return gap;
   }
 
-  const std::string dir_;
+  const TemporaryFolder folder_;
   absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);
   NextObserver next_;
   std::optional<RunStateKeeper> keeper_;

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_folder.h"
+
 namespace mxtally {
 namespace {
 
@@ -20,16 +22,7 @@ using testing::IsEmpty;
 
 class InputLogTest : public testing::Test {
  protected:
-  InputLogTest() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              (std::string("input_log_test_") + info->name() + std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~InputLogTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string Path(const std::string& name) { return (folder_ / name).string(); }
+  std::string Path(const std::string& name) { return folder_ / name; }
 
   std::string Write(const std::string& name, const std::string& content) {
     std::ofstream(Path(name), std::ios::binary) << content;
@@ -48,7 +41,7 @@ class InputLogTest : public testing::Test {
     return logs;
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder folder_;
   InputLogOptions options_ = {.now = absl::FromUnixSeconds(1'800'000'000)};
   std::vector<std::string> errors_;
 };
@@ -89,10 +82,10 @@ TEST_F(InputLogTest, FileNamedTwiceIsReadOnce) {
 }
 
 TEST_F(InputLogTest, UnreadableFilesAreNamed) {
-  EXPECT_THAT(Find({Path("missing"), folder_.string(), Write("maillog", "x\n")}),
+  EXPECT_THAT(Find({Path("missing"), folder_.path(), Write("maillog", "x\n")}),
               ElementsAre(ElementsAre("maillog")));
   EXPECT_THAT(errors_, ElementsAre(Path("missing") + ": No such file or directory",
-                                   folder_.string() + ": Is a directory"));
+                                   folder_.path() + ": Is a directory"));
 }
 
 TEST_F(InputLogTest, CompressionsThatAreNotReadAreNamed) {

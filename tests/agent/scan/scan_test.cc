@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -19,6 +18,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "mxtally/v1/session.pb.h"
 #include "tests/agent/source/compress.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -35,18 +35,12 @@ constexpr char kFailedLog[] = "tests/testdata/maillog-failed-20131103";
 class ScanTest : public testing::Test {
  protected:
   ScanTest() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              (std::string("scan_test_") + info->name() + std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
     options_.format = "json";
     options_.time_zone = "UTC";
     options_.reference_time = "2026-12-01";
   }
-  ~ScanTest() override { std::filesystem::remove_all(folder_); }
 
-  std::string Path(const std::string& name) { return (folder_ / name).string(); }
+  std::string Path(const std::string& name) { return folder_ / name; }
 
   std::string Write(const std::string& name, const std::string& content) {
     std::ofstream(Path(name), std::ios::binary) << content;
@@ -123,7 +117,7 @@ class ScanTest : public testing::Test {
     return records;
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder folder_;
   ScanOptions options_;
   std::string out_;
   std::string err_;

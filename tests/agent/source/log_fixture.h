@@ -3,8 +3,6 @@
 #ifndef MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
 #define MXTALLY_TESTS_AGENT_SOURCE_LOG_FIXTURE_H_
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -18,24 +16,14 @@
 #include "agent/source/log_follower.h"
 #include "gtest/gtest.h"
 #include "tests/agent/source/compress.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 
 class LogFolder {
  public:
-  LogFolder() {
-    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-    dir_ = testing::TempDir() + test.test_suite_name() + "_" + test.name() + "_" +
-           std::to_string(::getpid());
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-  }
-  ~LogFolder() { std::filesystem::remove_all(dir_); }
-  LogFolder(const LogFolder&) = delete;
-  LogFolder& operator=(const LogFolder&) = delete;
-
-  const std::string& dir() const { return dir_; }
-  std::string Path(const std::string& name) const { return dir_ + "/" + name; }
+  const std::string& dir() const { return folder_.path(); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
 
   void Append(const std::string& name, std::string_view text) {
     std::ofstream(Path(name), std::ios::app | std::ios::binary) << text;
@@ -90,7 +78,7 @@ class LogFolder {
   void Remove(const std::string& name) { std::filesystem::remove(Path(name)); }
 
  private:
-  std::string dir_;
+  const TemporaryFolder folder_;
   std::filesystem::file_time_type clock_ = std::filesystem::file_time_type::min();
 };
 

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/proto/tls/test_authority.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -22,13 +22,11 @@ using testing::IsEmpty;
 class TlsCredentialsTest : public testing::Test {
  protected:
   TlsCredentialsTest() {
-    std::filesystem::create_directories(dir_);
     Write("ca.pem", authority_.pem());
     Install(authority_.Issue("DNS:mx1"));
   }
-  ~TlsCredentialsTest() override { std::filesystem::remove_all(dir_); }
 
-  std::string Path(const std::string& name) const { return absl::StrCat(dir_, "/", name); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(Path(name)) << text;
   }
@@ -48,7 +46,7 @@ class TlsCredentialsTest : public testing::Test {
     return absl::OkStatus();
   }
 
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_agent_tls_", getpid());
+  const TemporaryFolder folder_;
   TestAuthority authority_;
   absl::Time now_ = absl::Now();
   std::vector<std::string> told_;

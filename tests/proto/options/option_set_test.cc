@@ -1,7 +1,5 @@
 #include "proto/options/option_set.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
@@ -14,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -35,8 +34,6 @@ struct Values {
 
 class OptionSetTest : public testing::Test {
  protected:
-  ~OptionSetTest() override { std::filesystem::remove(path_); }
-
   // What the file holds, which every run is given.
   void File(const std::string& text) { std::ofstream(path_) << text; }
 
@@ -79,7 +76,8 @@ class OptionSetTest : public testing::Test {
     return text == "25" ? 25 : 465;
   }
 
-  const std::string path_ = absl::StrCat(testing::TempDir(), "option_set_", getpid(), ".toml");
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_ / "options.toml";
   Values values_;
   std::string errors_;
   std::string help_;
@@ -219,7 +217,7 @@ TEST_F(OptionSetTest, FileThatCannotBeReadIsNamed) {
   EXPECT_FALSE(Run({"--config", path_ + ".none"}));
   EXPECT_EQ(exit_status_, 78);
   EXPECT_EQ(errors_, "FILE.none: No such file or directory\n");
-  EXPECT_FALSE(Run({"--config", testing::TempDir()}));
+  EXPECT_FALSE(Run({"--config", folder_.path()}));
   EXPECT_THAT(errors_, HasSubstr("Is a directory"));
   EXPECT_FALSE(Run({"--config", "/dev/zero"}));
   EXPECT_THAT(errors_, HasSubstr("/dev/zero: expected at most"));

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/proto/tls/test_authority.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -19,15 +19,13 @@ using testing::HasSubstr;
 class CredentialFilesTest : public testing::Test {
  protected:
   CredentialFilesTest() {
-    std::filesystem::create_directories(dir_);
     Write("ca.pem", authority_.pem());
     const TestCertificate mine = authority_.Issue("DNS:mx1");
     Write("mx1.pem", mine.certificate_pem);
     Write("mx1.key", mine.key_pem);
   }
-  ~CredentialFilesTest() override { std::filesystem::remove_all(dir_); }
 
-  std::string Path(const std::string& name) const { return absl::StrCat(dir_, "/", name); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(Path(name)) << text;
   }
@@ -38,7 +36,7 @@ class CredentialFilesTest : public testing::Test {
   }
   std::string Error() const { return std::string(Read().status().message()); }
 
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_credentials_", getpid());
+  const TemporaryFolder folder_;
   TestAuthority authority_;
 };
 

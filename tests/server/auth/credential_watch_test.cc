@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <condition_variable>
 #include <filesystem>
@@ -13,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/proto/tls/test_authority.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -48,17 +48,12 @@ class Changes final : public AuthObserver {
 class CredentialWatchTest : public testing::Test {
  protected:
   CredentialWatchTest() {
-    std::filesystem::create_directories(dir_);
     Write("ca.pem", ca_.pem());
     Install(ca_.Issue("DNS:one"));
     Write("access", "reader certificate grafana\n");
   }
-  ~CredentialWatchTest() override {
-    watch_.reset();
-    std::filesystem::remove_all(dir_);
-  }
 
-  std::string Path(const std::string& name) const { return absl::StrCat(dir_, "/", name); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(Path(name)) << text;
   }
@@ -84,7 +79,7 @@ class CredentialWatchTest : public testing::Test {
     return authority_.Check({.certificate_pem = pem}, kStats).ok();
   }
 
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_watch_", getpid());
+  const TemporaryFolder folder_;
   TestAuthority ca_;
   Changes changes_;
   Authority authority_{Authority::Transport::kTls, changes_};

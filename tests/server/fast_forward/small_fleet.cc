@@ -1,7 +1,6 @@
 #include "tests/server/fast_forward/small_fleet.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include "server/fleet/host_list.h"
 #include "server/stats/tls_stats.h"
 #include "storage/open.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -29,12 +29,9 @@ absl::Status Always() { return absl::OkStatus(); }
 
 }  // namespace
 
-SmallFleet::SmallFleet(const std::vector<std::string>& hosts, absl::Time start)
-    : dir_(absl::StrCat(testing::TempDir(), "/mxtally_fleet_", getpid())), now_(start) {
-  std::filesystem::remove_all(dir_);
-  std::filesystem::create_directories(dir_);
+SmallFleet::SmallFleet(const std::vector<std::string>& hosts, absl::Time start) : now_(start) {
   StoreOptions options;
-  options.url = absl::StrCat("sqlite:", dir_, "/mxtally.db");
+  options.url = absl::StrCat("sqlite:", folder_.path(), "/mxtally.db");
   options.now = [this] { return now_; };
   absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(options);
   EXPECT_TRUE(store.ok()) << store.status();
@@ -42,7 +39,7 @@ SmallFleet::SmallFleet(const std::vector<std::string>& hosts, absl::Time start)
   for (const std::string& name : hosts) {
     Host& host = hosts_[name];
     host.name = name;
-    host.path = absl::StrCat(dir_, "/", name, "/mail.log");
+    host.path = folder_ / absl::StrCat(name, "/mail.log");
     std::filesystem::create_directories(std::filesystem::path(host.path).parent_path());
   }
 }
@@ -50,7 +47,6 @@ SmallFleet::SmallFleet(const std::vector<std::string>& hosts, absl::Time start)
 SmallFleet::~SmallFleet() {
   store_.reset();
   hosts_.clear();
-  std::filesystem::remove_all(dir_);
 }
 
 void SmallFleet::SetAgentRuns(const std::string& host, bool runs) {

@@ -19,6 +19,7 @@
 #include "mxtally/v1/fleet.pb.h"
 #include "mxtally/v1/stats.pb.h"
 #include "storage/store.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 
@@ -86,7 +87,7 @@ class SmallFleet {
   void Deliver(Host& host);
   void Open(Host& host);
 
-  const std::string dir_;
+  const TemporaryFolder folder_;
   absl::Time now_;
   int64_t steps_ = 0;
   bool server_runs_ = true;

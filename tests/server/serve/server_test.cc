@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -20,6 +19,7 @@
 #include "mxtally/v1/ingest.grpc.pb.h"
 #include "mxtally/v1/stats.grpc.pb.h"
 #include "tests/server/ingest/records.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -30,16 +30,10 @@ using testing::HasSubstr;
 class ServerTest : public testing::Test {
  protected:
   ServerTest() {
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
     options_.listen.port = 0;
     options_.http_listen.port = 0;
-    options_.database = absl::StrCat("sqlite:", dir_, "/mxtally.db");
+    options_.database = absl::StrCat("sqlite:", folder_.path(), "/mxtally.db");
     options_.version = "0.1.0-test";
-  }
-  ~ServerTest() override {
-    server_.reset();
-    std::filesystem::remove_all(dir_);
   }
 
   void Start() {
@@ -100,7 +94,7 @@ class ServerTest : public testing::Test {
     return result ? absl::StrCat(result->status, " ", result->body) : "no answer";
   }
 
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_server_test_", getpid());
+  const TemporaryFolder folder_;
   ServerOptions options_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -190,7 +184,7 @@ TEST_F(ServerTest, StopsWhileAStreamIsOpen) {
 }
 
 TEST_F(ServerTest, ExpectedHostsAreNamedUntilTheyLeaveTheList) {
-  const std::string path = absl::StrCat(dir_, "/hosts");
+  const std::string path = folder_ / "hosts";
   const auto list = [this] {
     grpc::ClientContext context;
     v1::ListHostsResponse response;

@@ -7,7 +7,6 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -27,6 +26,7 @@
 #include "server/serve/server.h"
 #include "tests/proto/tls/test_authority.h"
 #include "tests/server/ingest/records.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -88,14 +88,13 @@ class ServerTlsTest : public testing::Test {
   static void SetUpTestSuite() { grpc_init(); }
 
   ServerTlsTest() {
-    std::filesystem::create_directories(dir_);
     Write("ca.pem", ca_.pem());
     Install(ca_.Issue(kServerNames));
     Write("access", absl::StrCat("reader certificate grafana\noperator certificate boss\n",
                                  "reader token dash ", kHash, "\n"));
     options_.listen.port = 0;
     options_.http_listen.port = 0;
-    options_.database = absl::StrCat("sqlite:", dir_, "/mxtally.db");
+    options_.database = absl::StrCat("sqlite:", folder_.path(), "/mxtally.db");
     options_.version = "0.1.0-test";
     options_.tls = {.certificate = Path("server.pem"),
                     .key = Path("server.key"),
@@ -103,12 +102,8 @@ class ServerTlsTest : public testing::Test {
     options_.access_list = Path("access");
     options_.reload_interval = absl::Hours(1);  // Tests say when.
   }
-  ~ServerTlsTest() override {
-    server_.reset();
-    std::filesystem::remove_all(dir_);
-  }
 
-  std::string Path(const std::string& name) const { return absl::StrCat(dir_, "/", name); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(Path(name)) << text;
   }
@@ -218,7 +213,7 @@ class ServerTlsTest : public testing::Test {
   }
 
   static constexpr char kServerNames[] = "DNS:localhost,IP:127.0.0.1";
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_server_tls_", getpid());
+  const TemporaryFolder folder_;
   TestAuthority ca_;
   TestAuthority foreign_;
   ServerOptions options_;

@@ -5,7 +5,6 @@
 
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -19,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/stats/tls_stats.h"
 #include "storage/open.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -228,9 +228,7 @@ class TlsStatsOracleTest : public testing::Test {
  protected:
   void Store(const std::vector<v1::SessionRecord>& sessions) {
     StoreOptions options;
-    const std::string path = absl::StrCat(testing::TempDir(), "/oracle-", getpid(), ".db");
-    for (const char* suffix : {"", "-wal", "-shm"}) unlink(absl::StrCat(path, suffix).c_str());
-    options.url = absl::StrCat("sqlite:", path);
+    options.url = absl::StrCat("sqlite:", folder_ / "mxtally.db");
     options.labels_per_hour_max = kSessions;  // Nothing folds.
     auto store = OpenStore(options);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -250,6 +248,7 @@ class TlsStatsOracleTest : public testing::Test {
     ASSERT_TRUE(outcome.ok()) << outcome.status();
   }
 
+  const TemporaryFolder folder_;
   std::unique_ptr<mxtally::Store> store_;
   std::vector<v1::SessionBatch> batches_;
 };

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/stats/tls_stats.h"
 #include "storage/open.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -25,12 +25,8 @@ constexpr char kLog[] = "/var/log/mail.log";
 class TlsStatsStoreTest : public testing::Test {
  protected:
   void SetUp() override {
-    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-    const std::string path =
-        absl::StrCat(testing::TempDir(), "/stats-", test.name(), "-", getpid(), ".db");
-    for (const char* suffix : {"", "-wal", "-shm"}) unlink(absl::StrCat(path, suffix).c_str());
     StoreOptions options;
-    options.url = absl::StrCat("sqlite:", path);
+    options.url = absl::StrCat("sqlite:", folder_ / "mxtally.db");
     options.now = [this] { return now_; };
     auto store = OpenStore(options);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -109,6 +105,7 @@ class TlsStatsStoreTest : public testing::Test {
 
   absl::Time now_ = At("2026-11-02 10:00:00");
   std::optional<v1::Cut> end_;
+  const TemporaryFolder folder_;
   std::unique_ptr<Store> store_;
   bool once_ = false;
 };

@@ -17,6 +17,7 @@
 #include "storage/open.h"
 #include "tests/storage/records.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/temporary_folder.h"
 
 namespace mxtally {
 namespace {
@@ -29,7 +30,6 @@ using testing::Not;
 class AuditTest : public testing::Test {
  protected:
   AuditTest() {
-    std::filesystem::create_directories(dir_);
     StoreOptions options;
     options.url = Url();
     store_ = *OpenStore(options);
@@ -37,8 +37,7 @@ class AuditTest : public testing::Test {
   }
   ~AuditTest() override {
     store_.reset();
-    std::filesystem::permissions(dir_, std::filesystem::perms::owner_all);
-    std::filesystem::remove_all(dir_);
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms::owner_all);
   }
 
   std::string Url() const { return "sqlite:" + path_; }
@@ -84,9 +83,9 @@ class AuditTest : public testing::Test {
     return store.ok() ? Total(*(*store)->QueryStats(Always(), {})).sessions : -1;
   }
 
-  const std::string dir_ = absl::StrCat(testing::TempDir(), "mxtally_audit_", getpid());
-  const std::string path_ = dir_ + "/mxtally.db";
-  const std::string copy_ = dir_ + "/copy.db";
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_ / "mxtally.db";
+  const std::string copy_ = folder_ / "copy.db";
   std::unique_ptr<Store> store_;
 };
 
@@ -165,8 +164,8 @@ TEST_F(AuditTest, DamagedPagesAreFound) {
 }
 
 TEST_F(AuditTest, WhatIsNoDatabaseOfThisReleaseIsRefused) {
-  EXPECT_TRUE(absl::IsNotFound(AuditStore("sqlite:" + dir_ + "/none.db").status()));
-  EXPECT_TRUE(absl::IsFailedPrecondition(AuditStore("sqlite:" + dir_).status()));
+  EXPECT_TRUE(absl::IsNotFound(AuditStore("sqlite:" + folder_ / "none.db").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(AuditStore("sqlite:" + folder_.path()).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(AuditStore("mysql:x").status()));
   Close();
   Tamper("PRAGMA user_version = 999");
@@ -199,7 +198,7 @@ TEST_F(AuditTest, CopyOnAReadOnlyMediumIsLookedAt) {
   // Root may write everywhere, so look with somebody else's rights.
   namespace fs = std::filesystem;
   fs::permissions(copy_, static_cast<fs::perms>(0444));
-  fs::permissions(dir_, static_cast<fs::perms>(0555));
+  fs::permissions(folder_.path(), static_cast<fs::perms>(0555));
   const bool root = geteuid() == 0;
   ASSERT_TRUE(!root || seteuid(65534) == 0);
   const std::vector<std::string> findings = Findings(copy_);
@@ -235,8 +234,8 @@ TEST_F(AuditTest, BackupReplacesNothing) {
   const absl::Status status = BackUp(copy_);
   EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
   EXPECT_EQ(std::filesystem::file_size(copy_), 8U);
-  std::filesystem::create_symlink("nowhere", dir_ + "/link");
-  EXPECT_TRUE(absl::IsAlreadyExists(BackUp(dir_ + "/link")));
+  std::filesystem::create_symlink("nowhere", folder_ / "link");
+  EXPECT_TRUE(absl::IsAlreadyExists(BackUp(folder_ / "link")));
 }
 
 TEST_F(AuditTest, BackupThatWasKilledDoesNotStopTheNextOne) {
@@ -247,8 +246,8 @@ TEST_F(AuditTest, BackupThatWasKilledDoesNotStopTheNextOne) {
 }
 
 TEST_F(AuditTest, BackupThatFailsLeavesNothing) {
-  EXPECT_FALSE(BackUp(dir_ + "/no/such/folder.db").ok());
-  EXPECT_TRUE(absl::IsNotFound(BackUpStore("sqlite:" + dir_ + "/none.db", copy_, {})));
+  EXPECT_FALSE(BackUp(folder_ / "no/such/folder.db").ok());
+  EXPECT_TRUE(absl::IsNotFound(BackUpStore("sqlite:" + folder_ / "none.db", copy_, {})));
   EXPECT_FALSE(std::filesystem::exists(copy_));
   EXPECT_FALSE(std::filesystem::exists(copy_ + ".partial"));
 }
