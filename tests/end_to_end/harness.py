@@ -1,7 +1,7 @@
 """Real processes for end-to-end tests: a server, agents, grpcurl.
 
 A test derives from EndToEndTest, whose methods start processes in a folder of
-its own and on ports the system picks.  Everything started is killed when the
+its own and on ports that are free.  Everything started is killed when the
 test ends, however it ends; the error output of what was started is shown when
 it fails.  Nothing leaves loopback.
 
@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -78,10 +79,31 @@ def wait_until(condition, what, timeout=PATIENCE_SECONDS):
         time.sleep(0.05)
 
 
+_held_ports = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing has, and no other test is given before this one's process ends.
+
+    Not of those that the system picks from: until a server is there, or while it is
+    restarted, some other client or server on port 0 would get it now and then.
+    """
+    first, last = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ports = [port for port in range(10_000, 1 << 16) if not first <= port <= last]
+    for port in random.sample(ports, len(ports)):
+        # Abstract, so that the kernel removes it with the process.
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            holder.bind(f"\0mxtally-test-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("", port))
+        except OSError:
+            holder.close()
+            continue
+        _held_ports.append(holder)
+        return port
+    raise RuntimeError(f"no port is free from 10000 on outside of {first} to {last}")
 
 
 def figures(row):
@@ -212,8 +234,8 @@ class Server:
         self._prefix = list(prefix)
         self.database = pathlib.Path(database)
         self.options = list(options)
-        self.port = 0
-        self.http_port = 0
+        self.port = free_port()
+        self.http_port = free_port()
         self.process = None
         # How grpcurl connects.
         self.transport = ["-plaintext"]
@@ -226,9 +248,8 @@ class Server:
             # The tests' logs are of any age.
             "--session-retention", "0", "--hour-retention", "0",
             "--database", f"sqlite:{self.database}", *self.options])
-        ready = self.process.wait_for_line(
-            r"ready: gRPC on 127\.0\.0\.1:(\d+), HTTP on 127\.0\.0\.1:(\d+)")
-        self.port, self.http_port = int(ready[1]), int(ready[2])
+        self.process.wait_for_line(
+            rf"ready: gRPC on 127\.0\.0\.1:{self.port}, HTTP on 127\.0\.0\.1:{self.http_port}")
 
     @property
     def address(self):

@@ -117,6 +117,12 @@ class Maker {
     return text;
   }
 
+  // A field that nobody knows, of more bytes than the server takes.
+  std::string Oversized() {
+    const size_t size = kMessageBytesMax + Below(kMessageBytesMax);
+    return absl::StrCat("\xfa\x01", VarInt(size), std::string(size, 'x'));
+  }
+
   // Every field random, each with a chance.
   void Fill(Message& message, int depth) {
     for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
@@ -129,12 +135,6 @@ class Maker {
     std::string bytes(size, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random_());
     return bytes;
-  }
-
-  // A field that nobody knows, of more bytes than the server takes.
-  std::string Oversized() {
-    const size_t size = kMessageBytesMax + Below(kMessageBytesMax);
-    return absl::StrCat("\xfa\x01", VarInt(size), std::string(size, 'x'));
   }
 
   static std::string VarInt(uint64_t value) {
@@ -380,11 +380,14 @@ class Client {
     }
   }
 
+  // The first call of each method is too large: left to chance, none is now and then.
+  bool IsFirst(const std::string& path) { return called_.insert(path).second; }
+
   void AttackUnary(const std::string& path, const Descriptor& type) {
     const std::unique_ptr<Message> message(
         google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type)->New());
     maker_.Fill(*message, 0);
-    const std::string text = maker_.Make(*message);
+    const std::string text = IsFirst(path) ? maker_.Oversized() : maker_.Make(*message);
     grpc::ClientContext context;
     Prepare(context);
     const grpc::ByteBuffer request = Buffer(text);
@@ -404,7 +407,9 @@ class Client {
     hello.mutable_hello()->set_agent_version("0.1.0");
     hello.mutable_hello()->set_key_version(1);
     // Most streams begin well, else nothing of what follows is looked at.
-    texts.push_back(maker_.OneIn(6) ? maker_.Make(hello) : hello.SerializeAsString());
+    const bool is_first = IsFirst(path);
+    texts.push_back(!is_first && maker_.OneIn(6) ? maker_.Make(hello) : hello.SerializeAsString());
+    if (is_first) texts.push_back(maker_.Oversized());
     const uint64_t count = 1 + maker_.Below(kStreamMessagesMax);
     for (uint64_t sequence = 1; sequence <= count; ++sequence) {
       v1::StreamSessionsRequest request;
@@ -467,6 +472,7 @@ class Client {
   const Options& options_;
   Maker maker_;
   grpc::GenericStub stub_;
+  std::set<std::string> called_;
   std::map<std::pair<std::string, int>, int64_t> outcomes_;
   int64_t messages_ = 0;
   int64_t bad_ = 0;

@@ -116,6 +116,7 @@ class HostileClientTest(tls_fleet.TlsFleetTest):
         conversations = self.record_conversations()
         agent = self.start_agent(self.server, "mx1", self.dir / "mail.log", options=("--once",))
         self.assertEqual(agent.wait(), 0)
+        self.wait_until(lambda: not self.server.hosts()["mx1"].get("connected"), "mx1 is gone")
         before = database.rows_of(self.server.database, "mx1")
         chooser = random.Random(self.seed)
         self.replay_mutated(conversations, chooser, 1000)
@@ -174,7 +175,8 @@ class HostileClientTest(tls_fleet.TlsFleetTest):
             self.say(bytes(said))
 
     def say(self, data):
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.server.port), 
+                                      timeout=harness.PATIENCE_SECONDS) as connection:
             try:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)

@@ -7,6 +7,7 @@ not ask for a password then.
 """
 
 import collections
+import re
 import smtplib
 import ssl
 import subprocess
@@ -96,7 +97,7 @@ class OpensmtpdTest(harness.EndToEndTest):
         self.root = package_root.PackageRoot(self.dir / "root", ["opensmtpd"], ["opensmtpd", "opensmtpq"], suite())
         self.root.certificate("etc/tls", "mx1")
         self.root.write("etc/ssl/certs/ca-certificates.crt", (self.root.dir / "etc/tls/mx1.pem").read_text())
-        package_root.Syslog(self.root.dir / "dev/log", self.log)
+        self.syslog = package_root.Syslog(self.root.dir / "dev/log", self.log)
         self.ports = {name: harness.free_port() for name in ("smtp", "smtps", "plain")}
 
     def start_sinks(self):
@@ -106,7 +107,8 @@ class OpensmtpdTest(harness.EndToEndTest):
         any_tls = context(TLS12, TLS13)
         # A server's failure counts against its address.
         addresses = (f"127.0.2.{number}" for number in range(1, 100))
-        sink = lambda *arguments, **options: smtp_sinks.Sink(*arguments, address=next(addresses), **options)
+        sink = lambda *arguments, **options: smtp_sinks.Sink(
+            *arguments, address=next(addresses), port=harness.free_port(), **options)
         sinks = {
             "b": ("smtp", sink("b")),
             "tls13": ("smtp", sink("tls13", context(TLS13, TLS13))),
@@ -149,6 +151,11 @@ class OpensmtpdTest(harness.EndToEndTest):
     def text(self):
         return self.log.read_text(errors="replace")
 
+    def outbound_sessions(self):
+        """Ids of those that the log does not show the end of."""
+        sessions = lambda ends: set(re.findall(rf"\]: (\w+) mta (?:{ends})", self.text()))
+        return sessions("connected") - sessions("disconnected|error|closing")
+
     def send(self, domains):
         """Messages for every domain, one with three recipients; returns how many recipients."""
         count = 0
@@ -174,7 +181,9 @@ class OpensmtpdTest(harness.EndToEndTest):
         self.wait_until(lambda: self.text().count(" mta delivery ") >= recipients,
                         lambda: f"{recipients} deliveries, {self.text().count(' mta delivery ')}")
         self.wait_until(lambda: not any(sink.busy() for _, sink in sinks.values()), "outbound sessions end")
+        self.wait_until(lambda: not self.outbound_sessions(), lambda: f"{self.outbound_sessions()} end in the log")
         process.terminate()
+        self.syslog.flush()
 
         expected = {sink.port: collections.Counter(self.expected(connection) for connection in sink.seen)
                     for _, sink in sinks.values()}

@@ -4,6 +4,7 @@ they depend on, into a folder that a test runs them in, by chroot.
 Needs root, apt-get and a package archive.  Nothing is installed.
 """
 
+import fcntl
 import os
 import pathlib
 import re
@@ -28,32 +29,40 @@ def downloaded(packages, suite=None):
     of Debian's archive."""
     folder = CACHE / (suite or "host") / "-".join(packages)
     done = folder / "complete"
-    if not done.exists():
-        (folder / "partial").mkdir(parents=True, exist_ok=True)
-        # As if nothing was installed, so that everything is downloaded.
-        options = ["Dir::State::status=/dev/null", f"Dir::Cache::archives={folder}", "APT::Sandbox::User=root",
-                   "APT::Install-Recommends=false"]
-        update = False
-        if suite is not None:
-            lists = CACHE / suite / "lists"
-            (lists / "partial").mkdir(parents=True, exist_ok=True)
-            sources = CACHE / suite / "sources.list"
-            sources.write_text("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                               f"http://deb.debian.org/debian {suite} main\n")
-            options += [f"Dir::State::lists={lists}", f"Dir::Etc::sourcelist={sources}",
-                        "Dir::Etc::sourceparts=/nonexistent", f"Dir::Cache={CACHE / suite}"]
-            update = True
-        for attempt in range(2):
-            if update:
-                _apt(options, "update")
-            result = _apt(options, "--download-only", "install", *packages)
-            if result.returncode == 0:
-                break
-            update = True
-        else:
-            raise RuntimeError(f"apt-get --download-only install {packages}: {result.stdout}{result.stderr}")
-        done.touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        # apt-get's own locks are common to all tests, and it does not wait for them.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _download(folder, packages, suite)
+            done.touch()
     return sorted(folder.glob("*.deb"))
+
+
+def _download(folder, packages, suite):
+    (folder / "partial").mkdir(parents=True, exist_ok=True)
+    # As if nothing was installed, so that everything is downloaded.
+    options = ["Dir::State::status=/dev/null", f"Dir::Cache::archives={folder}", "APT::Sandbox::User=root",
+               "APT::Install-Recommends=false", "Acquire::Retries=5"]
+    update = False
+    if suite is not None:
+        lists = CACHE / suite / "lists"
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        sources = CACHE / suite / "sources.list"
+        sources.write_text("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+                           f"http://deb.debian.org/debian {suite} main\n")
+        options += [f"Dir::State::lists={lists}", f"Dir::Etc::sourcelist={sources}",
+                    "Dir::Etc::sourceparts=/nonexistent", f"Dir::Cache={CACHE / suite}"]
+        update = True
+    for attempt in range(2):
+        if update:
+            _apt(options, "update")
+        result = _apt(options, "--download-only", "install", *packages)
+        if result.returncode == 0:
+            break
+        update = True
+    else:
+        raise RuntimeError(f"apt-get --download-only install {packages}: {result.stdout}{result.stderr}")
 
 
 class Syslog:
@@ -65,14 +74,29 @@ class Syslog:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self._socket.bind(str(path))
+        self._path = str(path)
+        self._marks = {}
         path.chmod(0o666)
         self._log = log.open("ab", buffering=0)
         self._host = host.encode()
         threading.Thread(target=self._read, daemon=True).start()
 
+    def flush(self):
+        """Waits until everything that was logged is in the file."""
+        seen = threading.Event()
+        mark = f"mark {id(seen)}".encode()
+        self._marks[mark] = seen
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(mark, self._path)
+        if not seen.wait(harness.PATIENCE_SECONDS):
+            raise AssertionError(f"{self._path} is read")
+
     def _read(self):
         while True:
             datagram = self._socket.recv(65536)
+            if datagram in self._marks:
+                self._marks.pop(datagram).set()
+                continue
             # "<22>Nov 28 05:49:00 tag[1]: text", and libraries of newer kinds escape nothing.
             line = re.sub(rb"^<\d+>", b"", datagram).rstrip(b"\0\n")
             stamp, rest = line[:15], line[16:]

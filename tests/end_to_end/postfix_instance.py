@@ -118,8 +118,12 @@ class Postfix:
         """Waits until so many sessions have ended and no message is left in the queue."""
         wait_until(lambda: self.text().count("]: disconnect from ") >= count,
                    lambda: f"{count} sessions end, {self.text().count(']: disconnect from ')} did")
-        wait_until(lambda: not any(path.is_file() for name in ("incoming", "active", "deferred")
+        # Messages go from one to the next, and back to the first.
+        wait_until(lambda: not any(path.is_file() for name in ("deferred", "incoming", "active", "deferred")
                                    for path in (self.dir / "queue" / name).rglob("*")), "queue is empty")
+        # What was logged until now is behind the log's socket, whose reader ends with Postfix.
+        subprocess.run(["/usr/sbin/postlog", "-c", self.dir, "all is logged"], check=True, capture_output=True)
+        wait_until(lambda: "/postlog[" in self.text(), "all is logged")
 
     def stop(self):
         """Ends Postfix and whatever sessions it still has."""

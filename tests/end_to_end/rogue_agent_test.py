@@ -62,14 +62,14 @@ class RogueAgentTest(tls_fleet.TlsFleetTest):
 
     def command(self, protocol, *words, headers=()):
         options = [word for header in headers for word in ("-H", header)]
-        return [harness.grpcurl_binary(), *self.as_caller(self.caller), "-max-time", "60", *SOURCES,
-                protocol, *options, *words]
+        return [harness.grpcurl_binary(), *self.as_caller(self.caller), *SOURCES, protocol,
+                *options, *words]
 
     def call(self, protocol, method, *requests, headers=()):
         """What the rogue hears, answers and error."""
         data = " ".join(json.dumps(request) for request in requests) or "{}"
         done = self.run_program(
-            self.command(protocol, "-d", data, self.server.address, method, headers=headers),
+            self.command(protocol, "-max-time", "60", "-d", data, self.server.address, method, headers=headers),
             check=False)
         return done.stdout + done.stderr
 

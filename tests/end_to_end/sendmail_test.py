@@ -95,7 +95,7 @@ class SendmailTest(harness.EndToEndTest):
         self.root = package_root.PackageRoot(
             self.dir / "root", ["sendmail-bin", "sendmail-cf", "dash", "coreutils", "sed"], ["smmta", "smmsp"])
         self.root.certificate("etc/mail/tls", "mx1")
-        package_root.Syslog(self.root.dir / "dev/log", self.log)
+        self.syslog = package_root.Syslog(self.root.dir / "dev/log", self.log)
         self.ports = {name: harness.free_port() for name in ("smtp", "smtps", "sinks")}
         for folder in ("var/spool/mqueue", "var/lib/sendmail/host_status", "var/run/sendmail/mta"):
             (self.root.dir / folder).mkdir(parents=True, exist_ok=True)
@@ -186,6 +186,7 @@ class SendmailTest(harness.EndToEndTest):
         self.assertIn(done.returncode, (os.EX_OK, os.EX_NOUSER, os.EX_UNAVAILABLE, os.EX_TEMPFAIL), done.stderr)
         self.wait_until(lambda: not any(sink.busy() for sink in sinks + queue_sinks), "connections end")
         self.wait_for_last_lines(seen)
+        self.syslog.flush()
 
         expected = {}
         for sink in sinks:

@@ -15,6 +15,8 @@ import struct
 import subprocess
 import threading
 
+import harness
+
 TIMEOUT_SECONDS = 60
 REFUSED = "nobody@refused.test"
 
@@ -548,8 +550,7 @@ class Crowd:
     def _openssl(self, suite):
         """The suites of TLS 1.3 can be chosen with openssl only."""
         seen = Seen("openssl", "smtpd", state="ESTABLISHED", end="LOST_CONNECTION")
-        reserved, seen.port = self._ports.take()
-        reserved.close()
+        seen.port = harness.free_port()
         done = subprocess.run(
             ["openssl", "s_client", "-starttls", "smtp", "-name", "openssl.client.test", "-tls1_3", "-ciphersuites", suite,
              "-bind", f"127.0.0.1:{seen.port}", "-connect", f"127.0.0.1:{self._services['smtpd']}"],
