@@ -66,6 +66,7 @@ TEST(PostconfTest, WhatDoesNotFitIsLeftOut) {
 
 TEST(PostconfTest, ProgramIsAskedByName) {
   PostconfOptions options;
+  options.timeout = absl::Hours(1);
   options.programs = {"/nonexistent/postconf",
                       Program("echo \"smtpd_tls_loglevel = $#\"; echo \"maillog_file = /$1\"\n")};
   const absl::StatusOr<v1::MtaConfig> config = AskPostconf(options);
@@ -82,6 +83,7 @@ TEST(PostconfTest, HostWithoutPostfixIsTold) {
 
 TEST(PostconfTest, FailureIsTold) {
   PostconfOptions options;
+  options.timeout = absl::Hours(1);
   options.programs = {Program("echo 'smtpd_tls_loglevel = 1'; exit 3\n")};
   EXPECT_EQ(AskPostconf(options).status().code(), absl::StatusCode::kUnavailable);
   options.programs = {Program("kill -9 $$\n")};
@@ -99,6 +101,7 @@ TEST(PostconfTest, ProgramThatDoesNotEndIsKilled) {
 
 TEST(PostconfTest, ProgramThatTalksWithoutEndIsKilled) {
   PostconfOptions options;
+  options.timeout = absl::Hours(1);
   options.programs = {Program("exec yes 'smtpd_tls_loglevel = 1'\n")};
   EXPECT_EQ(AskPostconf(options).status().code(), absl::StatusCode::kResourceExhausted);
 }

@@ -1,10 +1,11 @@
 #include "agent/source/file_watcher.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
 
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/agent/source/log_fixture.h"
 
@@ -21,9 +22,10 @@ class FileWatcherTest : public ::testing::Test {
   }
   // Whether nothing happened.
   bool Quiet() {
-    const absl::Time start = absl::Now();
-    watcher_->Wait(absl::Milliseconds(20));
-    return absl::Now() - start >= absl::Milliseconds(20);
+    constexpr std::chrono::milliseconds kWait(20);
+    const auto start = std::chrono::steady_clock::now();
+    watcher_->Wait(absl::FromChrono(kWait));
+    return std::chrono::steady_clock::now() - start >= kWait;
   }
 
   LogFolder folder_;

@@ -153,7 +153,9 @@ TEST_F(CredentialWatchTest, AWrongListDoesNotKeepANewCertificateFromBeingUsed) {
 
 TEST_F(CredentialWatchTest, LooksByItself) {
   ASSERT_TRUE(Start(absl::Milliseconds(1)).ok());
-  Write("access", "reader certificate other\n");
+  // At once, not empty and then written: it may look in between.
+  Write("access.new", "reader certificate other\n");
+  std::filesystem::rename(Path("access.new"), Path("access"));
   ASSERT_TRUE(changes_.Await(1));
   EXPECT_TRUE(IsReader("other"));
 }

@@ -22,6 +22,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 using IngestFlowTest = IngestServiceTest;
 
@@ -207,7 +208,9 @@ TEST_F(IngestFlowTest, HalfCloseAcknowledgesEverythingAndStoresTheStatus) {
 }
 
 TEST_F(IngestFlowTest, LifeSignsAreCoalescedPerHost) {
-  StartServer();
+  IngestOptions options;
+  options.writer.touch_interval = absl::Hours(1);
+  StartServer(options);
   auto mx1 = Connect("mx1");
   auto mx2 = Connect("mx2");
   mx1->HalfClose();
@@ -221,7 +224,7 @@ TEST_F(IngestFlowTest, LifeSignsAreCoalescedPerHost) {
   store_.Resume();
   EXPECT_TRUE(mx2->Finish().ok());
   const auto touches = store_.touches();
-  EXPECT_LE(touches.size(), touches_before + 2);
+  EXPECT_EQ(touches.size(), touches_before + 1);
   EXPECT_EQ(touches.back().back().mta, "Postfix 3.49");
   EXPECT_THAT(touches.back().back().logs, SizeIs(1));
 }
@@ -238,15 +241,21 @@ TEST_F(IngestFlowTest, StreamsBeyondTheBoundAreSentAway) {
 }
 
 TEST_F(IngestFlowTest, StreamEndsAtItsAgeWithEverythingAcknowledged) {
-  StartServer({.stream_age_max = absl::Milliseconds(50)});
-  auto agent = Connect("mx1");
+  StartServer({.stream_age_max = absl::Milliseconds(200)});
   store_.Pause();
+  auto agent = Connect();
+  agent->Hello("mx1");
+  agent->Read();
   agent->Send(Batch("mx1", 1));
-  store_.AwaitPausedCommit();
+  ASSERT_TRUE(
+      Eventually([&] { return service_->queue_bytes() > 0 || service_->stream_count() == 0; }));
+  // Else its age came first.
+  const bool taken = service_->queue_bytes() > 0;
   std::thread resume([&] { store_.Resume(); });
   const grpc::Status status = agent->Finish();
   resume.join();
   EXPECT_TRUE(status.ok()) << status.error_message();
+  if (!taken) return;
   EXPECT_EQ(agent->acked(), 1);
   EXPECT_EQ(agent->retry_delay_ms(), 0);
 }
@@ -318,10 +327,18 @@ TEST_F(IngestFlowTest, StreamsCountForTheirOwnerBeforeTheHello) {
     return owner;
   };
   StartServer(std::move(options));
-  auto first = Connect();
-  auto second = Connect();
-  EXPECT_TRUE(Eventually([&] { return service_->stream_count() == 2; }));
-  EXPECT_EQ(Connect()->Finish().error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  std::vector<std::unique_ptr<Agent>> agents;
+  agents.reserve(3);
+  for (int i = 0; i < 3; ++i) agents.push_back(Connect());
+  EXPECT_TRUE(Eventually([&] { return observer_.quota_hits == 1; }));
+  std::vector<StatusCode> codes;
+  for (const auto& agent : agents) {
+    agent->Hello("mx1");
+    agent->HalfClose();
+    codes.push_back(agent->Finish().error_code());
+  }
+  EXPECT_THAT(codes,
+              UnorderedElementsAre(StatusCode::OK, StatusCode::OK, StatusCode::RESOURCE_EXHAUSTED));
 }
 
 TEST_F(IngestFlowTest, DrainAcknowledgesWhatWasSentAndRefusesNewStreams) {

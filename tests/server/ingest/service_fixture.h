@@ -184,8 +184,12 @@ class IngestServiceTest : public testing::Test {
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
-    channel_ =
-        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials());
+    // An agent that does not read takes 64 KiB: its window does not grow with the time that
+    // a test takes.
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    channel_ = grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
+                                         grpc::InsecureChannelCredentials(), arguments);
   }
   void StopServer() {
     store_.Resume();

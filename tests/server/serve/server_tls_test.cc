@@ -482,17 +482,25 @@ TEST_F(ServerTlsTest, ExpiryOfConnectedAgentsIsAMetricAndShownPerHost) {
 // Whatever a client does, its connection ends, and the next one is checked anew.
 TEST_F(ServerTlsTest, NoConnectionOutlivesItsAge) {
   options_.connection_age_max = absl::Seconds(1);
+  // Less than any stream or connection may live then.
+  constexpr std::chrono::milliseconds kSafe(700);
   Start();
+  auto start = std::chrono::steady_clock::now();
   Stream stream(Connect("DNS:mx1"));
-  ASSERT_TRUE(stream.Open("mx1"));
+  const bool is_open = stream.Open("mx1");
+  ASSERT_TRUE(is_open || std::chrono::steady_clock::now() - start >= kSafe);
   const absl::Time opened = absl::Now();
   // With an age as short as this, a busy machine may cut it off before the server
   // has ended it; that a stream ends OK at its age is IngestFlowTest's.
   EXPECT_THAT(stream.AwaitEnd(), testing::AnyOf("OK: ", StartsWith("UNAVAILABLE: ")));
   EXPECT_LT(absl::Now() - opened, absl::Seconds(30));
 
+  start = std::chrono::steady_clock::now();
   const auto grafana = Connect("DNS:grafana");
-  EXPECT_EQ(ListHosts(grafana), "OK: ");
+  const std::string first = ListHosts(grafana);
+  if (std::chrono::steady_clock::now() - start < kSafe) {
+    EXPECT_EQ(first, "OK: ");
+  }
   Write("ca.pem", foreign_.pem());
   server_->Reload();
   // Until then the connection that is open serves.
