@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 
 #include "absl/time/time.h"
@@ -503,8 +504,12 @@ LineClass ParseLine(const FramedLine& line, Event& event) {
 }  // namespace
 
 bool IsSendmail(std::string_view program) {
-  return Is(program, "sm-mta") || Is(program, "sendmail") || Is(program, "sm-msp-queue") ||
-         Is(program, "sm-acceptingconnections") || program.starts_with("sendmail-");
+  if (Consume(program, "sendmail")) return program.empty() || program.front() == '-';
+  static constexpr std::string_view kRoles[] = {"mta",      "mta-queue", "mta-runq",
+                                                "msp",      "msp-queue", "que",
+                                                "que-runq", "queue",     "acceptingconnections"};
+  return Consume(program, "sm-") &&
+         std::find(std::begin(kRoles), std::end(kRoles), program) != std::end(kRoles);
 }
 
 LineClass ParseSendmail(const FramedLine& line, Event& event) {

@@ -22,8 +22,8 @@
 
 namespace mxtally {
 
-// By FramedLine::program: "sm-mta", "sendmail", "sm-msp-queue", "sm-acceptingconnections",
-// "sendmail-in".
+// By FramedLine::program: "sendmail", "sendmail-in", and what the start scripts of Debian and
+// FreeBSD call it by its part in the work: "sm-mta", "sm-msp-queue", "sm-que-runq", ...
 bool IsSendmail(std::string_view program);
 
 // Reads one framed line of such a program.  `event` is filled for kEvent and means

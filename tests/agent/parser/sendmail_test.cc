@@ -25,13 +25,20 @@ void ExpectAll(const std::vector<Row>& rows) {
 
 TEST(SendmailTest, Tags) {
   for (const char* program :
-       {"sm-mta", "sendmail", "sm-msp-queue", "sm-acceptingconnections", "sendmail-in"}) {
+       {"sm-mta", "sendmail", "sm-acceptingconnections", "sendmail-in",
+        // Debian's.
+        "sm-mta-queue", "sm-mta-runq", "sm-msp", "sm-msp-queue", "sm-que", "sm-que-runq",
+        // FreeBSD's.
+        "sm-queue"}) {
     EXPECT_EQ(Parsed(program, "NOQUEUE: connect from host.example [192.0.2.7]"),
               "connect connection=" + std::string(program) +
                   "[123] one-connection=yes peer=host.example[192.0.2.7]")
         << program;
   }
-  EXPECT_EQ(Parsed("sm-mtaX", "NOQUEUE: connect from host.example [192.0.2.7]"), "not mine");
+  for (const char* program : {"sm-mtaX", "sm-", "sm-notify", "sendmailx"}) {
+    EXPECT_EQ(Parsed(program, "NOQUEUE: connect from host.example [192.0.2.7]"), "not mine")
+        << program;
+  }
   EXPECT_EQ(Parsed("postfix/sendmail", "NOQUEUE: connect from host.example [192.0.2.7]"),
             "ignored");
 }
