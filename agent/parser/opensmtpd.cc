@@ -407,9 +407,11 @@ LineClass ReadOldInbound(std::string_view text, Event& event) {
 // Behind "smtp-out: ".  6.x and 7.x write of errors this way.
 LineClass ReadOldOutbound(std::string_view text, Event& event) {
   event.outbound = true;
+  // Releases that tell errors of TLS from others say so in front.
+  Consume(text, "TLS ");
   if (Consume(text, "Error on session ")) {
     if (!TakeSessionId(text, event)) return LineClass::kUnrecognized;
-    if (Consume(text, ": opportunistic TLS failed")) {
+    if (Consume(text, ": opportunistic TLS failed") || Consume(text, ": TLS failed")) {
       // The same id goes on without TLS.
       event.type = EventType::kDisconnect;
       event.tls_error = "opportunistic TLS failed";

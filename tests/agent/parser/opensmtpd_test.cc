@@ -155,6 +155,8 @@ TEST(OpensmtpdTest, Outbound) {
        "disconnect outbound=yes connection=" ID},
       {"smtp-out: Error on session " ID ": opportunistic TLS failed, downgrading to plain",
        "disconnect outbound=yes connection=" ID " tls-error=opportunistic TLS failed"},
+      {"smtp-out: TLS Error on session " ID ": TLS failed, downgrading to plain",
+       "disconnect outbound=yes connection=" ID " tls-error=opportunistic TLS failed"},
       {"smtp-out: Error on session " ID " after 1 message sent: Connection closed unexpectedly",
        "disconnect outbound=yes connection=" ID " reason=lost connection"},
       {"smtp-out: Enabling route [] <-> 192.0.2.1 (mx.example)", "ignored"},
