@@ -94,6 +94,8 @@ LineClass ParseReject(Line& line, Event& event) {
   if (Consume(text, " A=")) TakeUntil(text, ' ');
   if (Consume(text, " F=<")) {
     if (!TakeMailAddress(text, '>') || !Consume(text, ">")) return LineClass::kUnrecognized;
+    // Of a client that authenticated.
+    if (Consume(text, " A=")) TakeUntil(text, ' ');
   }
   Consume(text, " temporarily");
   if (!Consume(text, " rejected ") && !line.has_ident) {

@@ -185,6 +185,16 @@ TEST(EximTest, ConnectionsByInetdHaveTheirWordBehindTheHost) {
            "disconnect service=smtpd peer=[192.0.2.7] tls=plaintext age=2000"}});
 }
 
+TEST(EximTest, RefusalsOfClientsThatAuthenticated) {
+  Expect({{STAMP "[9] H=m [192.0.2.7] " X13
+                 " F=<a@a.test> A=plain:u@a.test rejected RCPT <b@b.test>: no",
+           "reject service=smtpd peer=m[192.0.2.7] " TLS13 " place=RCPT helo=m"},
+          {STAMP "[9] H=m [192.0.2.7] F=<> A=login temporarily rejected RCPT <b@b.test>: later",
+           "reject service=smtpd peer=m[192.0.2.7] tls=not-shown place=RCPT helo=m"},
+          {STAMP "1xVUV7-0000BY-1m H=m [192.0.2.7] F=<a@a.test> A=login:u rejected after DATA: no",
+           "reject service=smtpd peer=m[192.0.2.7] tls=not-shown place=DATA helo=m pid=716"}});
+}
+
 // A message that is under way has its id in lines of the connection.
 TEST(EximTest, ConnectionsThatAreLostWithinAMessage) {
   const std::string id = STAMP "1xVUV7-0000BY-1m ";
