@@ -237,10 +237,38 @@ void TakeMessageId(std::string_view& text) {
   if (Consume(rest, "] ")) text = rest;
 }
 
-// Splits "TAG[PID]: TEXT".
-void SplitTagAndText(std::string_view rest, FramedLine& frame) {
+// Takes "mail.info" and what ends it off `text`.
+bool TakeFacilityAndSeverity(std::string_view& text, std::string_view end) {
+  static constexpr std::string_view kSeverities[] = {"emerg",  "panic", "alert",   "crit",
+                                                     "err",    "error", "warning", "warn",
+                                                     "notice", "info",  "debug"};
+  size_t i = 0;
+  while (i < text.size() && ((text[i] >= 'a' && text[i] <= 'z') || IsDigit(text[i]))) ++i;
+  if (i == 0 || i == text.size() || text[i] != '.') return false;
+  std::string_view rest = text.substr(i + 1);
+  for (const std::string_view severity : kSeverities) {
+    if (!rest.starts_with(severity) || !rest.substr(severity.size()).starts_with(end)) continue;
+    rest.remove_prefix(severity.size() + end.size());
+    text = rest;
+    return true;
+  }
+  return false;
+}
+
+// Of "TAG[PID]: TEXT": the size of the tag and its colon; 0: there is none.
+size_t TagSize(std::string_view rest) {
   const size_t tag_end = Find(rest, ' ');
-  if (tag_end < 2 || rest[tag_end - 1] != ':') {
+  return tag_end < 2 || rest[tag_end - 1] != ':' ? 0 : tag_end;
+}
+
+// Splits "TAG[PID]: TEXT".  Before it may stand "mail.info ", as syslogd of busybox writes it.
+void SplitTagAndText(std::string_view rest, FramedLine& frame) {
+  size_t tag_end = TagSize(rest);
+  if (tag_end == 0) {
+    std::string_view behind = rest;
+    if (TakeFacilityAndSeverity(behind, " ") && (tag_end = TagSize(behind)) != 0) rest = behind;
+  }
+  if (tag_end == 0) {
     frame.tag = {};
     frame.text = rest;
   } else {
@@ -251,10 +279,13 @@ void SplitTagAndText(std::string_view rest, FramedLine& frame) {
   SplitTag(frame);
 }
 
+// Of lines of Exim's own files, which have none; told from others by its place.
+constexpr char kEximTag[] = "exim";
+
 // Splits "[PID] TEXT", of which the first may be missing.
 void SplitEximText(std::string_view rest, FramedLine& frame) {
   frame.host = rest.substr(0, 0);
-  frame.tag = frame.program = "exim";
+  frame.tag = frame.program = kEximTag;
   frame.pid = -1;
   frame.text = rest;
   int pid = 0;
@@ -314,8 +345,19 @@ bool SplitRfc5424(std::string_view rest, FramedLine& frame) {
   return true;
 }
 
+// Whether `rest` begins with a severity in a column of eight, as templates of rsyslog's write it
+// where others have the host: "INFO    ", "WARNING ".  `size` is that of the word.
+bool BeginsWithSeverity(std::string_view rest, size_t size) {
+  static constexpr std::string_view kColumn[] = {"EMERG   ", "ALERT   ", "CRIT    ", "ERR     ",
+                                                 "WARNING ", "NOTICE  ", "INFO    ", "DEBUG   "};
+  // Names of hosts are in lower case.
+  if (size > 7 || rest.front() < 'A' || rest.front() > 'Z') return false;
+  return std::any_of(std::begin(kColumn), std::end(kColumn),
+                     [rest](std::string_view severity) { return rest.starts_with(severity); });
+}
+
 // Splits "HOST TAG[PID]: TEXT".  Before it may stand "<mail.info> ", as syslogd of the BSDs
-// writes it with -vv.
+// writes it with -vv.  The host may be missing, as in what syslog() itself sends.
 bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
   if (StartsWith(rest, "<")) {
     TakeUntil(rest, '>', ' ');
@@ -324,7 +366,15 @@ bool SplitHostAndTag(std::string_view rest, FramedLine& frame) {
   const size_t host_end = Find(rest, ' ');
   if (host_end == rest.size() || host_end == 0) return false;
   frame.host = rest.substr(0, host_end);
-  SplitTagAndText(rest.substr(host_end + 1), frame);
+  if (frame.host.ends_with("]:")) {
+    frame.host = rest.substr(0, 0);
+    SplitTagAndText(rest, frame);
+  } else if (BeginsWithSeverity(rest, host_end)) {
+    frame.host = rest.substr(0, 0);
+    SplitTagAndText(rest.substr(8), frame);
+  } else {
+    SplitTagAndText(rest.substr(host_end + 1), frame);
+  }
   return true;
 }
 
@@ -403,6 +453,52 @@ bool SplitFileHeader(std::string_view line, FramedLine& frame, Framer::Stamp& st
   return true;
 }
 
+// Takes off what stands before the header: "mail.info: " of socklogd's, "mail_1  | " of
+// "docker compose logs".
+bool TakeWriter(std::string_view& line) {
+  if (TakeFacilityAndSeverity(line, ": ")) return true;
+  const auto is_of_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || IsDigit(c) || c == '_' || c == '.' ||
+           c == '-';
+  };
+  size_t i = 0;
+  while (i < line.size() && is_of_name(line[i])) ++i;
+  const size_t name_size = i;
+  while (i < line.size() && line[i] == ' ') ++i;
+  std::string_view rest = line.substr(i);
+  if (name_size == 0 || i == name_size || !Consume(rest, "| ")) return false;
+  line = rest;
+  return true;
+}
+
+// Splits what stands behind another header in `frame`, which has no tag of its own: a line of a
+// container's, as CRI and "docker logs -t" keep it, or RFC 5424 that a syslogd got that does
+// not know it.  Returns false and changes nothing when it has no header.
+bool SplitInnerHeader(FramedLine& frame, Framer::Stamp& stamp) {
+  FramedLine inner;
+  Framer::Stamp inner_stamp;
+  std::string_view line = frame.text;
+  if (Consume(line, "1 ")) {
+    bool is_exims = false;
+    if (!TakeIsoStamp(line, inner_stamp, is_exims) || is_exims || !SplitRfc5424(line, inner)) {
+      return false;
+    }
+  } else {
+    // Of a line of CRI's in parts nobody knows which belong together.
+    if (Is(frame.host, "stdout") || Is(frame.host, "stderr")) {
+      if (!Consume(line, "F ")) return false;
+    } else {
+      line = {frame.host.data(),
+              static_cast<size_t>(line.data() + line.size() - frame.host.data())};
+      TakeWriter(line);
+    }
+    if (!SplitFileHeader(line, inner, inner_stamp)) return false;
+  }
+  frame = inner;
+  stamp = inner_stamp;
+  return true;
+}
+
 }  // namespace
 
 Framer::Framer(FramerOptions options, FramerState state) : options_(options), state_(state) {
@@ -423,13 +519,12 @@ bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp)
     bool is_exims = false;
     return TakeIsoStamp(line, stamp, is_exims) && !is_exims && SplitRfc5424(line, frame);
   }
-  if (!SplitFileHeader(line, frame, stamp)) return false;
-  if (!Is(frame.host, "stdout") && !Is(frame.host, "stderr")) return true;
-  // What a container wrote, as CRI keeps it: "F" and a line with a header of its own.  Of a line
-  // in parts nobody knows which belong together.
-  if (!Consume(frame.text, "F ")) return false;
-  stamp = {};
-  return SplitFileHeader(frame.text, frame, stamp);
+  if (!SplitFileHeader(line, frame, stamp)) {
+    stamp = {};
+    if (!TakeWriter(line) || !SplitFileHeader(line, frame, stamp)) return false;
+  }
+  if (!frame.tag.empty() || SplitInnerHeader(frame, stamp)) return true;
+  return !Is(frame.host, "stdout") && !Is(frame.host, "stderr");
 }
 
 bool Framer::Resolve(const Stamp& stamp, absl::Time& time) {
@@ -538,31 +633,38 @@ bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Sta
     const char next = line[size_];
     repeats = next != '+' && next != '-' && next != 'Z' && !NamesHostAndTag(line.substr(size_));
   }
-  if (!repeats) {
-    size_ = 0;
-    if (!Framer::SplitHeader(line, frame, stamp)) return false;
-    Remember(line, frame.host, stamp);
-    return true;
+  if (repeats) {
+    const std::string_view rest = line.substr(size_, line.size() - size_ - line.ends_with('\r'));
+    stamp = stamp_;
+    if (!stamp_.hour_prefix.empty()) stamp.hour_prefix = line.substr(0, kHourPrefix);
+    if (host_at_ == size_) {
+      SplitEximText(rest, frame);
+      return true;
+    }
+    frame.host = line.substr(host_at_, size_ - host_at_ - 1);
+    SplitTagAndText(rest, frame);
+    if (!frame.tag.empty()) return true;
+    // There may be another header.
+    stamp = {};
   }
-  if (line.back() == '\r') line.remove_suffix(1);
-  stamp = stamp_;
-  if (!stamp_.hour_prefix.empty()) stamp.hour_prefix = line.substr(0, kHourPrefix);
-  if (host_at_ == size_) {
-    SplitEximText(line.substr(size_), frame);
-    return true;
-  }
-  frame.host = line.substr(host_at_, size_ - host_at_ - 1);
-  SplitTagAndText(line.substr(size_), frame);
+  const size_t host_at = host_at_;
+  size_ = 0;
+  if (!Framer::SplitHeader(line, frame, stamp)) return false;
+  repeats = repeats && frame.host.data() == line.substr(host_at).data();
+  Remember(line, frame, stamp);
   return true;
 }
 
-void HeaderSplitter::Remember(std::string_view line, std::string_view host,
+void HeaderSplitter::Remember(std::string_view line, const FramedLine& frame,
                               const Framer::Stamp& stamp) {
+  const std::string_view host = frame.host;
   host_at_ = host.data() - line.data();
   const size_t size = host.empty() ? host_at_ : host_at_ + host.size() + 1;
   // Of other shapes the rest of the line decides, too, or something stands before the stamp.
-  const bool is_simple = host.empty() || stamp.hour_prefix.data() == line.data() ||
-                         (line[kDateSize] == 'T' && Find(line, ' ') + 1 == host_at_);
+  const bool is_simple = host.empty()
+                             ? frame.tag.data() == kEximTag
+                             : stamp.hour_prefix.data() == line.data() ||
+                                   (line[kDateSize] == 'T' && Find(line, ' ') + 1 == host_at_);
   if (size > kBytesMax || line.front() == '<' || line.front() == '\0' || !is_simple) return;
   size_ = size;
   std::memcpy(bytes_, line.data(), size);

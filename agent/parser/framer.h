@@ -1,8 +1,8 @@
-// Splits the header off a log line: RFC 3164 as syslog daemons (those of the BSDs and of
-// Solaris included), journalctl and Postfix's maillog_file write it, RFC 3339, RFC 5424, that
-// of Exim's own log files, and any of these behind the one that CRI puts before what a
-// container writes.  The shape is decided line by line, because an upgrade changes it in the
-// middle of a file.
+// Splits the header off a log line: RFC 3164 as syslog daemons (those of the BSDs, of Solaris
+// and of busybox included), journalctl and Postfix's maillog_file write it, RFC 3339, RFC 5424,
+// that of Exim's own log files, and any of these behind the one that CRI, "docker logs -t" or
+// "docker compose logs" puts before what a container writes.  The shape is decided line by
+// line, because an upgrade changes it in the middle of a file.
 //
 // Pure: no I/O, no clock.  What a stamp does not say (year, zone, which pass of
 // a repeated hour) comes from `FramerOptions` and from `FramerState`, which
@@ -27,6 +27,7 @@ namespace mxtally {
 // `program` are "exim", and `pid` is there when Exim logs it.
 struct FramedLine {
   absl::Time time;
+  // Empty when the header names none, and then still the place in the line behind the stamp.
   std::string_view host;
   // As logged, with the process id and without the colon: "postfix/smtpd[123]", in RFC 5424
   // "postfix/smtpd 123".
@@ -142,7 +143,7 @@ class HeaderSplitter {
   void Forget() { size_ = 0; }
 
  private:
-  void Remember(std::string_view line, std::string_view host, const Framer::Stamp& stamp);
+  void Remember(std::string_view line, const FramedLine& frame, const Framer::Stamp& stamp);
 
   static constexpr size_t kBytesMax = 64;
   // The line before, up to its tag; 0: it is longer, or there is none.

@@ -280,6 +280,79 @@ TEST_F(FramerTest, HostAndTagBehindAStampOfExims) {
   }
 }
 
+// Of a header in a shape of its own: host, tag, time and text, and that a line is read alike when
+// it repeats the one before.
+TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
+  const struct {
+    const char* line;
+    const char* host;
+    const char* time;
+    const char* tag;
+    const char* text;
+  } kTable[] = {
+      // syslogd of busybox, and with -S; socklogd; what syslog() sends to /dev/log.
+      {"Nov  2 04:02:01 mx1 mail.info a/smtpd[1]: x y", "mx1", "2013-11-02T04:02:01Z", "a/smtpd[1]",
+       "x y"},
+      {"Nov  2 04:02:01.5 mx1 local0.warn a/smtpd[1]: x", "mx1", "2013-11-02T04:02:01.5Z",
+       "a/smtpd[1]", "x"},
+      {"2026-11-02T04:02:01Z mx1 mail.err a: x", "mx1", "2026-11-02T04:02:01Z", "a", "x"},
+      {"Nov  2 04:02:01 a/smtpd[1]: x y", "", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x y"},
+      {"<22>Nov  2 04:02:01 a/smtpd[1]: x y", "", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x y"},
+      {"mail.info: Nov  2 04:02:01 a/smtpd[1]: x y", "", "2013-11-02T04:02:01Z", "a/smtpd[1]",
+       "x y"},
+      {"2026-11-02T04:02:02.5 mail.info: Nov  2 04:02:01 a/smtpd[1]: x", "", "2013-11-02T04:02:01Z",
+       "a/smtpd[1]", "x"},
+      // Templates of rsyslog's with the severity in a column instead of the host.
+      {"2026-11-02T04:02:01.5+01:00 INFO    a/smtpd[1]: x y", "", "2026-11-02T03:02:01.5Z",
+       "a/smtpd[1]", "x y"},
+      {"2026-11-02T04:02:01.5+01:00 WARNING a/smtpd[1]: x y", "", "2026-11-02T03:02:01.5Z",
+       "a/smtpd[1]", "x y"},
+      // "docker logs -t" and "docker compose logs".
+      {"2026-11-02T04:02:01.123456789Z Nov 02 04:02:00 mx1 a/smtpd[1]: x", "mx1",
+       "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
+      {"2026-11-02T04:02:01.123456789Z 2026-11-02T04:02:00Z mx1 a/smtpd[1]: x", "mx1",
+       "2026-11-02T04:02:00Z", "a/smtpd[1]", "x"},
+      {"2026-11-02T04:02:01.1Z 2026-11-02T05:02:00+01:00 INFO    a/smtpd[1]: x", "",
+       "2026-11-02T04:02:00Z", "a/smtpd[1]", "x"},
+      {"mail_1  | Nov 02 04:02:01 mx1 a/smtpd[1]: x", "mx1", "2013-11-02T04:02:01Z", "a/smtpd[1]",
+       "x"},
+      {"my.mail-1 | 2026-11-02T04:02:01.1Z Nov 02 04:02:00 mx1 a/smtpd[1]: x", "mx1",
+       "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
+      // RFC 5424 that a syslogd of RFC 3164 got.
+      {"Nov  2 04:02:03 relay 1 2026-11-02T04:02:01.5Z mx1 a/smtpd 1 - - x y", "mx1",
+       "2026-11-02T04:02:01.5Z", "a/smtpd 1", "x y"},
+      // What only looks like one of these.
+      {"Nov  2 04:02:01 mail.info a/smtpd[1]: x", "mail.info", "2013-11-02T04:02:01Z", "a/smtpd[1]",
+       "x"},
+      {"Nov  2 04:02:01 mx1 mail.info text", "mx1", "2013-11-02T04:02:01Z", "", "mail.info text"},
+      {"Nov  2 04:02:01 mx1 mail.org a: x", "mx1", "2013-11-02T04:02:01Z", "", "mail.org a: x"},
+      {"Nov  2 04:02:01 INFO a/smtpd[1]: x", "INFO", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x"},
+      {"Nov  2 04:02:01 May a: x", "May", "2013-11-02T04:02:01Z", "a", "x"},
+      {"Nov  2 04:02:01 mx1 1 2026-11-02T04:02:01.5Z mx1 a", "mx1", "2013-11-02T04:02:01Z", "",
+       "1 2026-11-02T04:02:01.5Z mx1 a"},
+  };
+  HeaderSplitter splitter;
+  for (const auto& row : kTable) {
+    Framer framer = Utc2013();
+    FramedLine frame;
+    ASSERT_TRUE(framer.Split(row.line, frame)) << row.line;
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(Text(frame.time), row.time) << row.line;
+      EXPECT_EQ(frame.host, row.host) << row.line;
+      EXPECT_EQ(frame.tag, row.tag) << row.line;
+      EXPECT_EQ(frame.text, row.text) << row.line;
+      // Again behind one with the same stamp and host, and as one that repeats the line before.
+      const std::string before = std::string(row.line).substr(0, 15) + " mx1 b[2]: y";
+      Framer::Stamp stamp;
+      bool repeats = false;
+      if (i == 0) splitter.Split(before, frame, stamp, repeats);
+      ASSERT_TRUE(splitter.Split(row.line, frame, stamp, repeats)) << row.line;
+      framer = Utc2013();
+      ASSERT_TRUE(framer.Resolve(stamp, frame.time));
+    }
+  }
+}
+
 TEST_F(FramerTest, AZoneBehindAStampThatHadNoneIsNoText) {
   HeaderSplitter splitter;
   FramedLine frame;
@@ -295,9 +368,10 @@ TEST_F(FramerTest, AZoneBehindAStampThatHadNoneIsNoText) {
 TEST_F(FramerTest, LineWithoutHeaderIsRefused) {
   for (const char* line :
        {"", "x", "Nov", "Nov  2 04:02:01", "Nov  2 04:02:01 ", "<22>", "<", "Nov  2 04:02:01 mx1",
-        "Nov  2 04:02:01  mx1 a: b", " Suggested action: use keep_environment.",
-        "2026-11-02T04:02:01Z", "2026-11-02T04:02:01Z mx1", "2026-11-02 04:02:01",
-        "2026-11-02 04:02:01+01:00 a", "2026-13-02 04:02:01 a"}) {
+        "Nov  2 04:02:01  mx1 a: b", "mail.info: x", "x | y",
+        " Suggested action: use keep_environment.", "2026-11-02T04:02:01Z",
+        "2026-11-02T04:02:01Z mx1", "2026-11-02 04:02:01", "2026-11-02 04:02:01+01:00 a",
+        "2026-13-02 04:02:01 a"}) {
     Framer framer = Utc2013();
     FramedLine frame;
     EXPECT_FALSE(framer.Split(line, frame)) << line;
@@ -317,7 +391,10 @@ TEST_F(FramerTest, ZerosGluedToTheNextLineByACrashAreSkipped) {
 TEST_F(FramerTest, NoPrefixOfALineReadsBeyondItsEnd) {
   for (const std::string_view line :
        {"<22>Nov  2 04:02:01.123 mx1 postfix/smtpd[1]: x",
-        "<22>2026-11-02T04:02:01.123456+01:00 mx1 postfix/smtpd[1]: x"}) {
+        "<22>2026-11-02T04:02:01.123456+01:00 mx1 postfix/smtpd[1]: x",
+        "mail_1 | 2026-11-02T04:02:01.1Z 2026-11-02T04:02:01Z INFO    postfix/smtpd[1]: x",
+        "2026-11-02T04:02:02 mail.info: Nov  2 04:02:01 mx1 mail.info postfix/smtpd[1]: x",
+        "Nov  2 04:02:01 relay 1 2026-11-02T04:02:01Z mx1 postfix/smtpd 1 - - x"}) {
     for (size_t length = 0; length <= line.size(); ++length) {
       // A heap block of exactly this size, so that the address sanitizer sees.
       const std::vector<char> bytes(line.begin(), line.begin() + static_cast<long>(length));
