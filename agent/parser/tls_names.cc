@@ -158,6 +158,8 @@ std::string IanaNameOfGnutls(std::string_view name, std::string_view protocol) {
     const std::string_view key = signature.substr(0, 2);
     text += key == "EC" || key == "Ed" || key == "ED" ? "_ECDSA" : key == "DS" ? "_DSS" : "_RSA";
   }
+  // Releases 1 and 2 put it first, and did not say of RC4 that it has 128 bits.
+  Replace("ANON_DH", "DH_ANON", text);
   Replace("ANON", "anon", text);
   text = "TLS_" + text + "_WITH_" + std::string(cipher);
   if (!mac.empty()) {
@@ -167,6 +169,8 @@ std::string IanaNameOfGnutls(std::string_view name, std::string_view protocol) {
     text = WithDigest(text);
   }
   if (text.size() > 5 && text.substr(text.size() - 5) == "_SHA1") text.pop_back();
+  Replace("ARCFOUR_SHA", "ARCFOUR_128_SHA", text);
+  Replace("ARCFOUR_MD5", "ARCFOUR_128_MD5", text);
   Replace("ARCFOUR_", "RC4_", text);
   return text;
 }
