@@ -127,7 +127,8 @@ LineClass ReadHandshake(std::string_view text, Event& event) {
 }
 
 // Reads "failed=-1, reason=R, SSL_error=1, errno=0, retry=-1[, relay=RELAY]".  "reason="
-// has been there since 8.14.6; releases long before that end behind SSL_error.
+// has been there since 8.14.6.  8.12 and 8.13 have "SSL_error=1, timedout=0, errno=0", or end
+// behind SSL_error.
 LineClass ReadFailedHandshake(std::string_view text, Event& event) {
   event.type = EventType::kTlsFailed;
   TakeUntil(text, ',');
@@ -136,8 +137,10 @@ LineClass ReadFailedHandshake(std::string_view text, Event& event) {
     text.remove_prefix(event.tls_error.size());
   }
   int ssl_error = 0;
+  int timed_out = 0;
   int system_error = 0;
-  if (!Consume(text, ", SSL_error=") || !TakeNumber(text, ssl_error)) {
+  if (!Consume(text, ", SSL_error=") || !TakeNumber(text, ssl_error) ||
+      (Consume(text, ", timedout=") && !TakeNumber(text, timed_out))) {
     return LineClass::kUnrecognized;
   }
   if (!text.empty() && (!Consume(text, ", errno=") || !TakeNumber(text, system_error))) {
@@ -145,9 +148,10 @@ LineClass ReadFailedHandshake(std::string_view text, Event& event) {
   }
   constexpr int kSslErrorSyscall = 5;
   constexpr int kTimedOut = 110;
-  if (ssl_error == kSslErrorSyscall) {
+  if (ssl_error == kSslErrorSyscall || timed_out != 0) {
     event.tls_error = {};
-    event.reason = system_error == kTimedOut ? "Connection timed out" : "lost connection";
+    event.reason =
+        system_error == kTimedOut || timed_out != 0 ? "Connection timed out" : "lost connection";
   } else if (event.tls_error.empty() || event.tls_error == "unknown") {
     event.tls_error = {};
     event.reason = "-1";

@@ -95,7 +95,13 @@ TEST(SendmailTest, FailedHandshakes) {
       // Before 8.14.6.
       {"STARTTLS=server, error: accept failed=-1, SSL_error=1, errno=0, retry=-1",
        "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=-1"},
-      // Long before it.
+      // 8.12 and 8.13.
+      {"STARTTLS=server, error: accept failed=-1, SSL_error=1, timedout=0, errno=0",
+       "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=-1"},
+      {"STARTTLS=server, error: accept failed=0, SSL_error=5, timedout=0, errno=104",
+       "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=lost connection"},
+      {"STARTTLS=server, error: accept failed=-1, SSL_error=2, timedout=1, errno=11",
+       "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=Connection timed out"},
       {"STARTTLS=client, error: connect failed=0, SSL_error=5",
        "tls-failed outbound=yes service=smtp age=0 reason=lost connection"},
       {"STARTTLS=client, error: connect failed=-1, reason=wrong version number, SSL_error=1, "
