@@ -26,14 +26,19 @@ int Base60(char c) {
   return -1;
 }
 
-// Takes "6ANDxPOY001114: ": year, month, day, hour, minute and second, two characters of
-// sequence, and a process id of at least five digits.
+// 8.12 and later; the time is not read out of older ids.
+constexpr size_t kDatedIdSizeMin = 13;
+
+// Takes "6ANDxPOY001114: " off: year, month, day, hour, minute and second, two characters of
+// sequence, and a process id of at least five digits.  8.10 and 8.11 have one character of
+// sequence, "e6FFBLP22398"; 8.9 has the hour and two of sequence, "PAA22398".
 bool TakeSendmailQueueId(std::string_view& text, std::string_view& queue_id) {
-  constexpr size_t kTimeSize = 8;
   size_t size = 0;
   while (size < text.size() && Base60(text[size]) >= 0) ++size;
-  if (size < kTimeSize + 5 || size > 24) return false;
-  for (size_t i = kTimeSize; i < size; ++i) {
+  size_t time_size = 8;
+  if (size < kDatedIdSizeMin) time_size = size == 12 ? 7 : 3;
+  if ((size < kDatedIdSizeMin && size != 12 && size != 8) || size > 24) return false;
+  for (size_t i = time_size; i < size; ++i) {
     if (text[i] < '0' || text[i] > '9') return false;
   }
   std::string_view rest = text.substr(size);
@@ -482,7 +487,7 @@ LineClass ReadAuthentication(std::string_view text, Event& event) {
 LineClass ParseLine(const FramedLine& line, Event& event) {
   std::string_view text = line.text;
   const bool has_id = TakeSendmailQueueId(text, event.queue_id);
-  if (has_id) event.connection_time = TimeOf(event.queue_id);
+  if (event.queue_id.size() >= kDatedIdSizeMin) event.connection_time = TimeOf(event.queue_id);
   // With a queue id in some releases.
   if (Consume(text, "STARTTLS=")) {
     event.service = StartsWith(text, "client") ? "smtp" : "";

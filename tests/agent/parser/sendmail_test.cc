@@ -349,6 +349,21 @@ TEST(SendmailTrapTest, ARecipientThatLooksLikeALineChangesNothing) {
             "reject connection=sm-mta[123] one-connection=yes queue-id=" QID " place=RCPT");
 }
 
+TEST(SendmailTest, QueueIdsBefore812) {
+  ExpectAll({
+      {"e6FFBLP22398: from=<a@a.test>, size=15, class=0, nrcpts=1, msgid=<x@mx1>, proto=SMTP, "
+       "daemon=MTA, relay=h.example [192.0.2.1]",
+       "proxy-accept connection=sm-mta[123] service=smtpd one-connection=yes "
+       "peer=h.example[192.0.2.1] tls=not-shown queue-id=e6FFBLP22398"},
+      {"PAA22398: from=<a@a.test>, size=15, class=0, pri=30015, nrcpts=1, msgid=<x@mx1>, "
+       "proto=ESMTP, relay=h.example [192.0.2.1]",
+       "proxy-accept connection=sm-mta[123] one-connection=yes peer=h.example[192.0.2.1] "
+       "tls=not-shown queue-id=PAA22398"},
+      {"PAAA2398: lost input channel from [192.0.2.1]", "ignored"},
+      {"e6FFBLP2239: lost input channel from [192.0.2.1]", "ignored"},
+  });
+}
+
 TEST(SendmailTest, TheQueueIdTellsWhenTheConnectionWasMade) {
   Framer framer({});
   FramedLine line;
