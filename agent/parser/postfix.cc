@@ -141,7 +141,9 @@ SessionTag ParsePostfixTag(std::string_view program) {
     tag.instance = path;
     tag.service = program.substr(slash + 1);
   }
+  // By convention: "submissions", "mx-smtps", "smtps-haproxy".
   tag.wrapper_mode = tag.service.ends_with("smtps") || tag.service.ends_with("submissions") ||
+                     tag.service.starts_with("smtps-") || tag.service.starts_with("submissions-") ||
                      tag.service == "465";
   return tag;
 }
