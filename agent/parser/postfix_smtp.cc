@@ -312,6 +312,11 @@ bool ReadSessionLine(std::string_view text, Event& event, LineClass& result) {
       if (!StartsWith(text, "MX name ")) return false;
       result = LineClass::kIgnored;
       return true;
+    case 'd':
+      // STARTTLS too, but whose, and what came of it, no line tells.
+      if (!StartsWith(text, "discarding EHLO keywords: ")) return false;
+      result = LineClass::kIgnored;
+      return true;
     case 'H':
       if (!StartsWith(text, "Host offered STARTTLS: ")) return false;
       result = LineClass::kIgnored;
