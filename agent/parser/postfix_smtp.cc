@@ -139,6 +139,13 @@ DeliveryTrouble ReadTrouble(std::string_view text, NamedAddress& peer, std::stri
                ? DeliveryTrouble::kRefusedToTalk
                : DeliveryTrouble::kOther;
   }
+  if (Consume(rest, "SASL authentication failed; ") ||
+      Consume(rest, "SASL [CACHED] authentication failed; ")) {
+    if (Consume(rest, "server ") || Consume(rest, "cannot authenticate to server ")) {
+      TakeNamedAddress(rest, peer);
+    }
+    return DeliveryTrouble::kOther;
+  }
   if (Consume(rest, "TLS is required, but was not offered by host ")) {
     TakeNamedAddress(rest, peer);
     return DeliveryTrouble::kTlsNotOffered;

@@ -218,6 +218,14 @@ TEST(PostfixSmtpTest, ServersGivenUp) {
        "queue-id=8C3E947B"},
       {"8C3E947B: Server certificate not verified",
        "server-given-up outbound=yes trouble=certificate-refused queue-id=8C3E947B"},
+      {"8C3E947B: SASL authentication failed; server mx.example[192.0.2.1] said: 535 5.7.8 no",
+       "server-given-up outbound=yes peer=mx.example[192.0.2.1] trouble=other queue-id=8C3E947B"},
+      {"8C3E947B: SASL [CACHED] authentication failed; server mx.example[192.0.2.1] said: 535 no",
+       "server-given-up outbound=yes peer=mx.example[192.0.2.1] trouble=other queue-id=8C3E947B"},
+      {"8C3E947B: SASL authentication failed; cannot authenticate to server "
+       "mx.example[192.0.2.1]: no mechanism available",
+       "server-given-up outbound=yes peer=mx.example[192.0.2.1] trouble=other queue-id=8C3E947B"},
+      {"8C3E947B: SASL authentication failed; server said: mx.example[192.0.2.1]", "ignored"},
       {"8C3E947B: enabling PIX workarounds: disable_esmtp delay_dotcrlf for "
        "mx.example[192.0.2.1]:25",
        "ignored"},

@@ -228,6 +228,22 @@ TEST_F(OutboundTest, RecipientsOfOneRequestAreOneMessage) {
                                    "UNSPECIFIED messages=1 id=4A1B2"));
 }
 
+// With TLS lines or without.
+TEST_F(OutboundTest, EachServerThatRefusesTheLoginIsASession) {
+  const std::string refusal = " said: 535 5.7.8 Error: authentication failed";
+  Lines({"smtp[9]: Trusted TLS connection established to mx.a.test[192.0.2.1]:25" TLS13,
+         "smtp[9]: 4A1B2: SASL authentication failed; server mx.a.test[192.0.2.1]" + refusal,
+         "smtp[9]: 4A1B2: SASL authentication failed; server mx2.a.test[192.0.2.2]" + refusal,
+         "smtp[9]: " + To("4A1B2", "mx3.a.test[192.0.2.3]:25")});
+  EXPECT_THAT(Texts(),
+              ElementsAre(testing::AllOf(testing::HasSubstr("#0 lines=2 smtp ESTABLISHED/"),
+                                         testing::HasSubstr(" mx.a.test[192.0.2.1]:25 ")),
+                          testing::AllOf(testing::HasSubstr("#1 lines=2 smtp PLAINTEXT/"),
+                                         testing::HasSubstr(" mx2.a.test[192.0.2.2] ")),
+                          testing::AllOf(testing::HasSubstr("#2 lines=2 smtp PLAINTEXT/"),
+                                         testing::HasSubstr(" mx3.a.test[192.0.2.3]:25 "))));
+}
+
 TEST_F(OutboundTest, FailedHandshakeSaysWhyAndPlaintextRetryIsAnotherSession) {
   Lines({
       "smtp[9]: SSL_connect error to mx.a.test[192.0.2.1]:25: -1",
