@@ -127,6 +127,19 @@ void ReadIoError(std::string_view text, Event& event) {
   if (StartsWith(text, "name `") || StartsWith(text, "certificate verification failed")) {
     event.tls_error = text;
   }
+  // The library's words where it has none: the peer left within TLS or its handshake.
+  if (Is(text, "No SSL error")) event.tls_error = text;
+}
+
+// Behind "Disconnecting session ID", 5.4.
+LineClass ReadDisconnecting(std::string_view text, Event& event) {
+  event.type = EventType::kDisconnect;
+  if (Consume(text, ": IO error: ")) {
+    ReadIoError(text, event);
+  } else if (Is(text, ": CA failure")) {
+    event.tls_error = "CA failure";
+  }
+  return LineClass::kEvent;
 }
 
 // Reads the rest of "disconnected reason=" and the like.
@@ -386,8 +399,9 @@ LineClass ReadOldInbound(std::string_view text, Event& event) {
     return EventOf(EventType::kAuthFailed, event);
   }
   event.type = EventType::kDisconnect;
-  if (Consume(text, "Closing session ") || Consume(text, "Disconnecting session ")) {
-    return EventIf(TakeSessionId(text, event));
+  if (Consume(text, "Closing session ")) return EventIf(TakeSessionId(text, event));
+  if (Consume(text, "Disconnecting session ")) {
+    return TakeSessionId(text, event) ? ReadDisconnecting(text, event) : LineClass::kUnrecognized;
   }
   event.reason = "lost connection";
   if (Consume(text, "Received disconnect from session ")) {
@@ -436,6 +450,9 @@ LineClass ReadOldOutbound(std::string_view text, Event& event) {
   if (Consume(text, "Started TLS on session ")) {
     return TakeSessionId(text, event) && Consume(text, ": ") ? ReadCiphers(text, event)
                                                              : LineClass::kUnrecognized;
+  }
+  if (Consume(text, "Disconnecting session ")) {
+    return TakeSessionId(text, event) ? ReadDisconnecting(text, event) : LineClass::kUnrecognized;
   }
   if (Consume(text, "Closing session ")) {
     event.type = EventType::kDisconnect;

@@ -63,7 +63,7 @@ v1::TlsFailure FailureOfText(std::string_view text) {
 v1::TlsFailure FailureOfTlsError(const Event& event) {
   if (event.alert.has_value()) return v1::TLS_FAILURE_ALERT;
   if (event.tls_error == "unexpected eof while reading" ||
-      event.tls_error == "Connection reset by peer") {
+      event.tls_error == "Connection reset by peer" || event.tls_error == "No SSL error") {
     return v1::TLS_FAILURE_LOST_CONNECTION;
   }
   return v1::TLS_FAILURE_PROTOCOL;

@@ -98,6 +98,23 @@ TEST_F(OpensmtpdLinesTest, FailedHandshakes) {
           "failure_reason=unexpected eof while reading [192.0.2.7] end=12:00:04 LOST_CONNECTION"));
 }
 
+TEST_F(OpensmtpdLinesTest, WhoLeavesWithinTlsLeavesNoErrorOfTheLibrary) {
+  // 5.4.
+  EXPECT_THAT(
+      Read({"smtpd[9]: smtp-in: New session 9fcdefbc9afc45da from host x [192.0.2.7]",
+            "smtpd[9]: smtp-in: Disconnecting session 9fcdefbc9afc45da: IO error: No SSL error",
+            "smtpd[9]: smtp-in: New session 9fcdefbc9afc45db from host x [192.0.2.7]",
+            "smtpd[9]: smtp-in: Started TLS on session 9fcdefbc9afc45db: version=TLSv1.2, "
+            "cipher=AES128-SHA, bits=128",
+            "smtpd[9]: smtp-in: Disconnecting session 9fcdefbc9afc45db: IO error: No SSL error"}),
+      ElementsAre("mx1 12:00:01 smtpd[9]#0 lines=2 smtpd FAILED/HANDSHAKE_LINE "
+                  "failure=LOST_CONNECTION failure_reason=No SSL error [192.0.2.7] end=12:00:02 "
+                  "LOST_CONNECTION",
+                  "mx1 12:00:03 smtpd[9]#0 lines=3 smtpd ESTABLISHED/HANDSHAKE_LINE "
+                  "protocol=TLSv1.2 cipher=AES128-SHA iana=TLS_RSA_WITH_AES_128_CBC_SHA "
+                  "code_point=47 bits=128/128 [192.0.2.7] end=12:00:05 LOST_CONNECTION"));
+}
+
 TEST_F(OpensmtpdLinesTest, LibraryErrorAfterTheHandshakeIsNoFailure) {
   EXPECT_THAT(
       Read({"smtpd[9]: 289f68d86f24c02f smtp connected address=192.0.2.7 host=x",
