@@ -237,14 +237,14 @@ void TakeMessageId(std::string_view& text) {
   if (Consume(rest, "] ")) text = rest;
 }
 
-// Takes "mail.info" and what ends it off `text`.
+// Takes "mail.info", or "mail:info", and what ends it off `text`.
 bool TakeFacilityAndSeverity(std::string_view& text, std::string_view end) {
   static constexpr std::string_view kSeverities[] = {"emerg",  "panic", "alert",   "crit",
                                                      "err",    "error", "warning", "warn",
                                                      "notice", "info",  "debug"};
   size_t i = 0;
   while (i < text.size() && ((text[i] >= 'a' && text[i] <= 'z') || IsDigit(text[i]))) ++i;
-  if (i == 0 || i == text.size() || text[i] != '.') return false;
+  if (i == 0 || i == text.size() || (text[i] != '.' && text[i] != ':')) return false;
   std::string_view rest = text.substr(i + 1);
   for (const std::string_view severity : kSeverities) {
     if (!rest.starts_with(severity) || !rest.substr(severity.size()).starts_with(end)) continue;
@@ -261,7 +261,8 @@ size_t TagSize(std::string_view rest) {
   return tag_end < 2 || rest[tag_end - 1] != ':' ? 0 : tag_end;
 }
 
-// Splits "TAG[PID]: TEXT".  Before it may stand "mail.info ", as syslogd of busybox writes it.
+// Splits "TAG[PID]: TEXT".  Before it may stand "mail.info ", as syslogd of busybox writes
+// it, or "mail:info ", as that of AIX does.
 void SplitTagAndText(std::string_view rest, FramedLine& frame) {
   size_t tag_end = TagSize(rest);
   if (tag_end == 0) {

@@ -1,6 +1,6 @@
-// Splits the header off a log line: RFC 3164 as syslog daemons (those of the BSDs, of Solaris
-// and of busybox included), journalctl and Postfix's maillog_file write it, RFC 3339, RFC 5424,
-// that of Exim's own log files, and any of these behind the one that CRI, "docker logs -t" or
+// Splits the header off a log line: RFC 3164 as syslog daemons (those of the BSDs, of Solaris,
+// of AIX and of busybox included), journalctl and Postfix's maillog_file write it, RFC 3339, RFC
+// 5424, that of Exim's own log files, and any of these behind the one that CRI, "docker logs -t" or
 // "docker compose logs" puts before what a container writes.  The shape is decided line by
 // line, because an upgrade changes it in the middle of a file.
 //

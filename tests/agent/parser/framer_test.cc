@@ -296,6 +296,9 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
       {"Nov  2 04:02:01.5 mx1 local0.warn a/smtpd[1]: x", "mx1", "2013-11-02T04:02:01.5Z",
        "a/smtpd[1]", "x"},
       {"2026-11-02T04:02:01Z mx1 mail.err a: x", "mx1", "2026-11-02T04:02:01Z", "a", "x"},
+      // syslogd of AIX.
+      {"Nov  2 04:02:01 mx1 mail:info a/smtpd[1]: x y", "mx1", "2013-11-02T04:02:01Z", "a/smtpd[1]",
+       "x y"},
       {"Nov  2 04:02:01 a/smtpd[1]: x y", "", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x y"},
       {"<22>Nov  2 04:02:01 a/smtpd[1]: x y", "", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x y"},
       {"mail.info: Nov  2 04:02:01 a/smtpd[1]: x y", "", "2013-11-02T04:02:01Z", "a/smtpd[1]",
@@ -325,6 +328,7 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
       {"Nov  2 04:02:01 mail.info a/smtpd[1]: x", "mail.info", "2013-11-02T04:02:01Z", "a/smtpd[1]",
        "x"},
       {"Nov  2 04:02:01 mx1 mail.info text", "mx1", "2013-11-02T04:02:01Z", "", "mail.info text"},
+      {"Nov  2 04:02:01 mx1 mail:info: a: x", "mx1", "2013-11-02T04:02:01Z", "mail:info", "a: x"},
       {"Nov  2 04:02:01 mx1 mail.org a: x", "mx1", "2013-11-02T04:02:01Z", "", "mail.org a: x"},
       {"Nov  2 04:02:01 INFO a/smtpd[1]: x", "INFO", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x"},
       {"Nov  2 04:02:01 May a: x", "May", "2013-11-02T04:02:01Z", "a", "x"},
