@@ -49,12 +49,18 @@ v1::TlsFailure FailureOf(std::string_view reason) {
   return v1::TLS_FAILURE_SYSTEM;
 }
 
-// Exim's words, and GnuTLS's, of which some are told apart.
+// Exim's words, GnuTLS's and OpenSSL's, of which some are told apart.
 v1::TlsFailure FailureOfText(std::string_view text) {
-  if (text == "timed out") return v1::TLS_FAILURE_TIMEOUT;
+  if (text == "timed out" || text == "The operation timed out") return v1::TLS_FAILURE_TIMEOUT;
   if (text == "TCP connection closed by peer" ||
-      text == "The TLS connection was non-properly terminated.") {
+      text == "The TLS connection was non-properly terminated." ||
+      text.ends_with(":unexpected eof while reading") ||
+      // OpenSSL has no error: before 3.0, that is how it names the end of the connection.
+      text.starts_with("error:00000000:")) {
     return v1::TLS_FAILURE_LOST_CONNECTION;
+  }
+  if (text == "Error in the pull function." || text == "Error in the push function.") {
+    return v1::TLS_FAILURE_SYSTEM;
   }
   if (text.find("alert") != std::string_view::npos) return v1::TLS_FAILURE_ALERT;
   return v1::TLS_FAILURE_PROTOCOL;

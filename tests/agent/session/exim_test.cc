@@ -143,6 +143,26 @@ TEST_F(EximSessionTest, LinesThatNameNoConnectionCountAsFailuresOnly) {
                   "helo=a.test UNSPECIFIED"));
 }
 
+TEST_F(EximSessionTest, WhoLeavesWithinTheHandshakeIsNoErrorOfTheProtocol) {
+  const std::pair<const char*, const char*> cases[] = {
+      // OpenSSL 3, and before.
+      {"(SSL_accept): error:0A000126:SSL routines::unexpected eof while reading",
+       "LOST_CONNECTION"},
+      {"(SSL_accept): error:00000000:lib(0)::reason(0)", "LOST_CONNECTION"},
+      {"(SSL_accept): error:00000000:lib(0):func(0):reason(0)", "LOST_CONNECTION"},
+      {"(SSL_accept): error:0A000102:SSL routines::unsupported protocol", "PROTOCOL"},
+      {"(SSL_accept): timed out", "TIMEOUT"},
+      {"(gnutls_handshake): The operation timed out", "TIMEOUT"},
+      {"(gnutls_handshake): Error in the pull function.", "SYSTEM"},
+      {"(gnutls_handshake): Error in the push function.", "SYSTEM"},
+  };
+  for (const auto& [words, failure] : cases) {
+    EXPECT_THAT(Read({absl::StrCat("TLS error on connection from m [192.0.2.7] ", words)}),
+                ElementsAre(testing::HasSubstr(absl::StrCat("failure=", failure, " "))))
+        << words;
+  }
+}
+
 // With smtp_no_mail alone.
 TEST_F(EximSessionTest, EachConnectionWithoutMailIsASession) {
   EXPECT_THAT(
