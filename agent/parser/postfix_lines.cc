@@ -57,13 +57,17 @@ bool IsChatter(std::string_view text) {
       "Peer certificate could not be verified", "Server certificate could not be verified",
       "certificate peer name verification failed for ", "remove session ", "Reusing old session",
       "server certificate verification failed for ",
-      // smtpd -v: the dialogue, and lines without a function's name.
-      "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connection established",
-      "connection closed ", "idle timeout", "process generation", "rewrite stream disconnect",
-      "report ", "been_here", "trying ", "begin ", "pref ", "end "};
+      // smtpd -v, smtp -v: the dialogue, and lines without a function's name.
+      "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connect to subsystem ",
+      "connection established", "connection closed", "idle timeout", "process generation",
+      "report ", "query milter states ", "skipping reply for event ", "abort all milters",
+      "disconnect event to all milters", "free all milters", "free milter ", "been_here",
+      "trying ", "begin ", "pref ", "end ", "host name lookup methods: ",
+      "Using ESMTP PIPELINING, ", "starting new SASL client", "disposing SASL state "};
   for (const std::string_view start : kStarts) {
     if (text.starts_with(start)) return true;
   }
+  if (text.ends_with(" stream disconnect")) return true;
   // "smtpd_check_addr: addr=...", "private/anvil socket: wanted attribute: ...",
   // "name[192.0.2.1]: TLS cipher list ...", or a line of a hex dump.
   const size_t first = std::min(text.find(' '), text.size());

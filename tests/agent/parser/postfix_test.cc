@@ -410,6 +410,16 @@ TEST(PostfixTest, KnownLinesWithoutMeaningAreIgnored) {
       {"private/anvil socket: wanted attribute: status", "ignored"},
       {"send attr request = connect", "ignored"},
       {"input attribute name: status", "ignored"},
+      {"connect to subsystem public/cleanup", "ignored"},
+      {"proxymap stream disconnect", "ignored"},
+      {"connection closed", "ignored"},
+      {"report helo to all milters", "ignored"},
+      {"query milter states for other event", "ignored"},
+      {"skipping reply for event SMFIC_HELO from milter inet:localhost:11332", "ignored"},
+      {"abort all milters", "ignored"},
+      {"disconnect event to all milters", "ignored"},
+      {"free all milters", "ignored"},
+      {"free milter inet:localhost:11332", "ignored"},
   });
 }
 
