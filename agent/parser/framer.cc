@@ -472,6 +472,36 @@ bool TakeWriter(std::string_view& line) {
   return true;
 }
 
+// Takes off the stamp of a program that wrote down what another printed, which has its own:
+// "2026-11-02 04:02:01.123456789  " or "@40000000654aaa6b0e1b2c3d " of s6-log, the second of
+// multilog, too, "2026-11-02_04:02:01.12345 " of svlogd.
+bool TakeLoggersStamp(std::string_view& line) {
+  constexpr size_t kShortest = 26;
+  if (line.size() < kShortest) return false;
+  std::string_view rest = line;
+  if (line.front() == '@') {
+    const std::string_view label = TakeUntil(rest, ' ');
+    if (label.size() != 25 ||
+        label.find_first_not_of("0123456789abcdef", 1) != std::string_view::npos) {
+      return false;
+    }
+  } else if (line[kDateSize] == '_' || line[kDateSize] == ' ') {
+    Framer::Stamp stamp;
+    if (!IsDigit(line.front()) || line[kIsoStamp] != '.' ||
+        !ReadClock(line.data() + kDateSize + 1, stamp)) {
+      return false;
+    }
+    rest.remove_prefix(kIsoStamp);
+    if (!ReadFraction(rest, stamp.nanosecond)) return false;
+    if (line[kDateSize] == ' ' && !TakeBlank(rest)) return false;
+  } else {
+    return false;
+  }
+  if (!TakeBlank(rest)) return false;
+  line = rest;
+  return true;
+}
+
 // Splits what stands behind another header in `frame`, which has no tag of its own: a line of a
 // container's, as CRI and "docker logs -t" keep it, or RFC 5424 that a syslogd got that does
 // not know it.  Returns false and changes nothing when it has no header.
@@ -519,6 +549,12 @@ bool Framer::SplitHeader(std::string_view line, FramedLine& frame, Stamp& stamp)
   if (TakePriority(line) && Consume(line, "1 ")) {
     bool is_exims = false;
     return TakeIsoStamp(line, stamp, is_exims) && !is_exims && SplitRfc5424(line, frame);
+  }
+  if (std::string_view printed = line; TakeLoggersStamp(printed)) {
+    if (SplitFileHeader(printed, frame, stamp)) return true;
+    stamp = {};
+    if (TakeWriter(printed) && SplitFileHeader(printed, frame, stamp)) return true;
+    stamp = {};
   }
   if (!SplitFileHeader(line, frame, stamp)) {
     stamp = {};
@@ -629,10 +665,12 @@ void Framer::RememberHour(const Stamp& stamp, absl::Time time) {
 bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Stamp& stamp,
                            bool& repeats) {
   repeats = size_ != 0 && line.size() > size_ && std::memcmp(line.data(), bytes_, size_) == 0;
-  // Behind a stamp of Exim's may stand its zone, or host and tag, which the line before had not.
+  // Behind a stamp of Exim's may stand its zone, another header, or host and tag, which the line
+  // before had not.
   if (repeats && host_at_ == size_) {
     const char next = line[size_];
-    repeats = next != '+' && next != '-' && next != 'Z' && !NamesHostAndTag(line.substr(size_));
+    repeats = next != '+' && next != '-' && next != 'Z' && next != ' ' &&
+              !NamesHostAndTag(line.substr(size_));
   }
   if (repeats) {
     const std::string_view rest = line.substr(size_, line.size() - size_ - line.ends_with('\r'));

@@ -321,6 +321,16 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
        "x"},
       {"my.mail-1 | 2026-11-02T04:02:01.1Z Nov 02 04:02:00 mx1 a/smtpd[1]: x", "mx1",
        "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
+      // s6-log, multilog and svlogd.
+      {"2026-11-02 04:02:01.123456789  Nov  2 04:02:00 a/smtpd[1]: x y", "",
+       "2013-11-02T04:02:00Z", "a/smtpd[1]", "x y"},
+      {"2026-11-02 04:02:01.123456789  mail.info: Nov  2 04:02:00 mx1 a/smtpd[1]: x", "mx1",
+       "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
+      {"@40000000654aaa6b0e1b2c3d Nov  2 04:02:00 mx1 a/smtpd[1]: x", "mx1", "2013-11-02T04:02:00Z",
+       "a/smtpd[1]", "x"},
+      {"@40000000654aaa6b0e1b2c3d 2026-11-02 04:02:00 x", "", "2026-11-02T04:02:00Z", "exim", "x"},
+      {"2026-11-02_04:02:01.12345 mail.info: Nov  2 04:02:00 a/smtpd[1]: x", "",
+       "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
       // RFC 5424 that a syslogd of RFC 3164 got.
       {"Nov  2 04:02:03 relay 1 2026-11-02T04:02:01.5Z mx1 a/smtpd 1 - - x y", "mx1",
        "2026-11-02T04:02:01.5Z", "a/smtpd 1", "x y"},
@@ -331,6 +341,7 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
       {"Nov  2 04:02:01 mx1 mail:info: a: x", "mx1", "2013-11-02T04:02:01Z", "mail:info", "a: x"},
       {"Nov  2 04:02:01 mx1 mail.org a: x", "mx1", "2013-11-02T04:02:01Z", "", "mail.org a: x"},
       {"Nov  2 04:02:01 INFO a/smtpd[1]: x", "INFO", "2013-11-02T04:02:01Z", "a/smtpd[1]", "x"},
+      {"2026-11-02 04:02:01.123456789  x", "", "2026-11-02T04:02:01.123456789Z", "exim", " x"},
       {"Nov  2 04:02:01 May a: x", "May", "2013-11-02T04:02:01Z", "a", "x"},
       {"Nov  2 04:02:01 mx1 1 2026-11-02T04:02:01.5Z mx1 a", "mx1", "2013-11-02T04:02:01Z", "",
        "1 2026-11-02T04:02:01.5Z mx1 a"},
@@ -355,6 +366,18 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
       ASSERT_TRUE(framer.Resolve(stamp, frame.time));
     }
   }
+}
+
+TEST_F(FramerTest, AHeaderBehindAStampOfALoggersThatHadNoneIsNoText) {
+  const std::string stamp_of_loggers = "2026-11-02 04:02:01.123456789  ";
+  HeaderSplitter splitter;
+  FramedLine frame;
+  Framer::Stamp stamp;
+  bool repeats = false;
+  splitter.Split(stamp_of_loggers + "x", frame, stamp, repeats);
+  ASSERT_TRUE(splitter.Split(stamp_of_loggers + "Nov  2 04:02:00 mx1 a/smtpd[1]: x", frame, stamp,
+                             repeats));
+  EXPECT_EQ(frame.tag, "a/smtpd[1]");
 }
 
 TEST_F(FramerTest, AZoneBehindAStampThatHadNoneIsNoText) {
