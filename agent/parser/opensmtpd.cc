@@ -58,8 +58,8 @@ void TakeAddressAndHost(std::string_view& text, Event& event) {
 }
 
 // Reads "TLSv1.3:TLS_AES_256_GCM_SHA384:256"; up to 6.4, with quotes or without,
-// "version=TLSv1.2, cipher=ECDHE-RSA-AES256-GCM-SHA384, bits=256".  5.7 has more behind
-// the version.
+// "version=TLSv1.2, cipher=ECDHE-RSA-AES256-GCM-SHA384, bits=256".  5.7 has the cipher's
+// version and the session's, "TLSv1/SSLv3 (TLSv1.2)".
 LineClass ReadCiphers(std::string_view text, Event& event) {
   event.type = EventType::kTlsEstablished;
   event.tls = {};
@@ -67,6 +67,9 @@ LineClass ReadCiphers(std::string_view text, Event& event) {
   Consume(text, "\"");
   if (Consume(text, "version=")) {
     event.tls.protocol = TakeUntil(text, ',', ' ');
+    if (Consume(text, " (") && Is(event.tls.protocol, "TLSv1/SSLv3")) {
+      event.tls.protocol = TakeUntil(text, ')');
+    }
     TakeUntil(text, ',');
     if (!Consume(text, ", cipher=")) return LineClass::kUnrecognized;
     event.tls.cipher = TakeUntil(text, ',');
@@ -136,6 +139,8 @@ LineClass ReadDisconnecting(std::string_view text, Event& event) {
   event.type = EventType::kDisconnect;
   if (Consume(text, ": IO error: ")) {
     ReadIoError(text, event);
+  } else if (Is(text, ": session timeout")) {
+    event.reason = "timeout";
   } else if (Is(text, ": CA failure")) {
     event.tls_error = "CA failure";
   }
@@ -336,30 +341,49 @@ bool EndsWithSessionId(std::string_view text, Event& event) {
   return EndsWith(text, " session ") && TakeSessionId(id, event);
 }
 
+// Behind "certificate verification ".
+LineClass ReadVerification(std::string_view text, Event& event) {
+  return TrustIs(StartsWith(text, "succeeded ") || Is(text, "succeeded") ? "Trusted" : "Untrusted",
+                 event);
+}
+
+// Behind "closed (", 5.7.
+LineClass ReadClosed(std::string_view text, Event& event) {
+  event.type = EventType::kDisconnect;
+  if (EndsWith(text, ")")) text.remove_suffix(1);
+  if (Consume(text, "IO error: ")) {
+    ReadIoError(text, event);
+  } else if (StartsWith(text, "client disconnected") || StartsWith(text, "IO error")) {
+    event.reason = "lost connection";
+  } else if (StartsWith(text, "session timeout") || StartsWith(text, "timeout")) {
+    event.reason = "timeout";
+  } else if (StartsWith(text, "TLS failure")) {
+    event.tls_error = text;
+  }
+  return LineClass::kEvent;
+}
+
 // Behind "smtp-in: session ID: ", 5.7.
 LineClass ReadInboundSentence(std::string_view text, Event& event) {
   if (Consume(text, "connection from host ")) {
     TakeUntil(text, ' ');
     if (!Consume(text, " [")) return LineClass::kUnrecognized;
     SetAddress(TakeUntil(text, ']'), event);
+    if (Consume(text, "] closed (")) return ReadClosed(text, event);
     event.type = EventType::kConnect;
-    return EventIf(EndsWith(text, "] established"));
+    return EventIf(Is(text, "] established"));
   }
   if (Consume(text, "TLS started ")) return ReadCiphers(text, event);
-  if (Consume(text, "closed (")) {
-    event.type = EventType::kDisconnect;
-    if (StartsWith(text, "client disconnected") || StartsWith(text, "IO error")) {
-      event.reason = "lost connection";
-    } else if (StartsWith(text, "timeout")) {
-      event.reason = "timeout";
-    }
-    return LineClass::kEvent;
-  }
-  if (StartsWith(text, "message ")) {
-    text.remove_prefix(8);
+  if (Consume(text, "closed (")) return ReadClosed(text, event);
+  if (Consume(text, "message ") || Consume(text, "msgid=")) {
     event.type = EventType::kMessageAccepted;
     return EventIf(TakeHex(text, 8, event.queue_id));
   }
+  if (StartsWith(text, "authentication successful ")) {
+    return EventOf(EventType::kAuthAccepted, event);
+  }
+  if (StartsWith(text, "authentication failure ")) return EventOf(EventType::kAuthFailed, event);
+  if (Consume(text, "client certificate verification ")) return ReadVerification(text, event);
   return EventOf(EventType::kSessionNote, event);
 }
 
@@ -398,6 +422,9 @@ LineClass ReadOldInbound(std::string_view text, Event& event) {
   if (StartsWith(text, "Authentication failed ") && EndsWithSessionId(text, event)) {
     return EventOf(EventType::kAuthFailed, event);
   }
+  if (Consume(text, "Client certificate verification ") && EndsWithSessionId(text, event)) {
+    return ReadVerification(text, event);
+  }
   event.type = EventType::kDisconnect;
   if (Consume(text, "Closing session ")) return EventIf(TakeSessionId(text, event));
   if (Consume(text, "Disconnecting session ")) {
@@ -418,9 +445,54 @@ LineClass ReadOldInbound(std::string_view text, Event& event) {
   return LineClass::kIgnored;
 }
 
+// Takes "N messages sent".
+bool TakeMessagesSent(std::string_view& text, Event& event) {
+  int messages = 0;
+  if (!TakeNumber(text, messages)) return false;
+  event.has_counters = true;
+  event.counters.push_back({.command = "data", .accepted = messages, .total = messages});
+  return Consume(text, " message sent") || Consume(text, " messages sent");
+}
+
+// Behind "smtp-out: session ID: ", 5.7, which has no line for a connection that came about.
+LineClass ReadOutboundSentence(std::string_view text, Event& event) {
+  if (Consume(text, "connecting to ")) {
+    event.type = EventType::kConnecting;
+    return EventIf(ReadServer(TakeUntil(text, ' '), event));
+  }
+  if (Consume(text, "TLS started ")) return ReadCiphers(text, event);
+  if (Consume(text, "server certificate verification ")) return ReadVerification(text, event);
+  event.type = EventType::kDisconnect;
+  if (Consume(text, "connection closed, ")) return EventIf(TakeMessagesSent(text, event));
+  if (StartsWith(text, "disconnected (CA failure")) {
+    event.tls_error = "CA failure";
+    return LineClass::kEvent;
+  }
+  if (StartsWith(text, "error: opportunistic TLS failed") ||
+      StartsWith(text, "error: TLS failed")) {
+    event.tls_error = "opportunistic TLS failed";
+    return LineClass::kEvent;
+  }
+  if (Consume(text, "error: ")) {
+    // The server's answer: there was a connection.
+    const size_t rejected = text.find(" rejected: ");
+    event.has_counters = rejected != std::string_view::npos && rejected == text.find(' ');
+    return ReadError(text, event);
+  }
+  if (Consume(text, "error after ")) {
+    return TakeMessagesSent(text, event) && Consume(text, ": ") ? ReadError(text, event)
+                                                                : LineClass::kUnrecognized;
+  }
+  return LineClass::kIgnored;
+}
+
 // Behind "smtp-out: ".  6.x and 7.x write of errors this way.
 LineClass ReadOldOutbound(std::string_view text, Event& event) {
   event.outbound = true;
+  if (Consume(text, "session ")) {
+    return TakeSessionId(text, event) && Consume(text, ": ") ? ReadOutboundSentence(text, event)
+                                                             : LineClass::kIgnored;
+  }
   // Releases that tell errors of TLS from others say so in front.
   Consume(text, "TLS ");
   if (Consume(text, "Error on session ")) {
@@ -431,7 +503,7 @@ LineClass ReadOldOutbound(std::string_view text, Event& event) {
       event.tls_error = "opportunistic TLS failed";
       return LineClass::kEvent;
     }
-    if (Consume(text, " after ")) TakeUntil(text, ':');
+    if (Consume(text, " after ") && !TakeMessagesSent(text, event)) TakeUntil(text, ':');
     return Consume(text, ": ") ? ReadError(text, event) : LineClass::kUnrecognized;
   }
   if (Consume(text, "Connecting to ")) {
@@ -451,6 +523,9 @@ LineClass ReadOldOutbound(std::string_view text, Event& event) {
     return TakeSessionId(text, event) && Consume(text, ": ") ? ReadCiphers(text, event)
                                                              : LineClass::kUnrecognized;
   }
+  if (Consume(text, "Server certificate verification ") && EndsWithSessionId(text, event)) {
+    return ReadVerification(text, event);
+  }
   if (Consume(text, "Disconnecting session ")) {
     return TakeSessionId(text, event) ? ReadDisconnecting(text, event) : LineClass::kUnrecognized;
   }
@@ -458,11 +533,7 @@ LineClass ReadOldOutbound(std::string_view text, Event& event) {
     event.type = EventType::kDisconnect;
     if (!TakeSessionId(text, event)) return LineClass::kUnrecognized;
     // "N messages sent.", of which 5.4 has no other line that names the session.
-    int messages = 0;
-    if (Consume(text, ": ") && TakeNumber(text, messages)) {
-      event.has_counters = true;
-      event.counters.push_back({.command = "data", .accepted = messages, .total = messages});
-    }
+    if (Consume(text, ": ")) TakeMessagesSent(text, event);
     return LineClass::kEvent;
   }
   return LineClass::kIgnored;

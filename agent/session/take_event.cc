@@ -328,9 +328,11 @@ void TakeEvent(absl::Time time, const Event& event, OpenSession& open) {
     case EventType::kInstanceBoundary:
       break;
   }
-  if (event.type != EventType::kConnecting && event.type != EventType::kDisconnect) {
-    open.facts.Remove(kConnecting);
-  }
+  // An end does not tell that a connection came about, unless the server or TLS ended it.
+  const bool nowhere =
+      event.type == EventType::kConnecting ||
+      (event.type == EventType::kDisconnect && !event.has_counters && event.tls_error.empty());
+  if (!nowhere) open.facts.Remove(kConnecting);
 }
 
 void TakeServer(const Event& event, OpenSession& open) {

@@ -162,7 +162,7 @@ TEST(OpensmtpdTest, Outbound) {
       {"smtp-out: Disconnecting session " ID ": CA failure",
        "disconnect outbound=yes connection=" ID " tls-error=CA failure"},
       {"smtp-out: Error on session " ID " after 1 message sent: Connection closed unexpectedly",
-       "disconnect outbound=yes connection=" ID " reason=lost connection"},
+       "disconnect outbound=yes connection=" ID " data=1/1 reason=lost connection"},
       {"smtp-out: Enabling route [] <-> 192.0.2.1 (mx.example)", "ignored"},
   });
 }
@@ -231,6 +231,61 @@ TEST(OpensmtpdTest, Release57) {
   });
 }
 
+TEST(OpensmtpdTest, Release573) {
+  ExpectAll({
+      {"smtp-in: session " ID
+       ": connection from host client.example [IPv6:2001:db8::7] established",
+       "connect connection=" ID " peer=[2001:db8::7]"},
+      {"smtp-in: session " ID ": TLS started version=TLSv1/SSLv3 (TLSv1.2), cipher=AES128-SHA, "
+       "bits=128",
+       "tls-established connection=" ID " protocol=TLSv1.2 cipher=AES128-SHA bits=128/128"},
+      {"smtp-in: session " ID ": client certificate verification failed ",
+       "certificate-checked connection=" ID " trust=Untrusted"},
+      {"smtp-in: session " ID ": authentication successful for user u ",
+       "auth-accepted connection=" ID},
+      {"smtp-in: session " ID ": authentication failure for user u", "auth-failed connection=" ID},
+      {"smtp-in: session " ID ": msgid=88d01c66, status=Ok, from=<a@a.test>, to=<u@out.test>, "
+       "size=341, ndest=1, proto=ESMTP",
+       "proxy-accept connection=" ID " queue-id=88d01c66"},
+      {"smtp-in: session " ID ": connection from host client.example [192.0.2.7] closed (client "
+       "sent QUIT)",
+       "disconnect connection=" ID " peer=[192.0.2.7]"},
+      {"smtp-in: session " ID ": connection from host x [192.0.2.7] closed (session timeout)",
+       "disconnect connection=" ID " peer=[192.0.2.7] reason=timeout"},
+      {"smtp-in: session " ID ": connection from host x [192.0.2.7] closed (client disconnected)",
+       "disconnect connection=" ID " peer=[192.0.2.7] reason=lost connection"},
+      {"smtp-in: session " ID
+       ": connection from host x [192.0.2.7] closed (IO error: No SSL error)",
+       "disconnect connection=" ID
+       " peer=[192.0.2.7] reason=lost connection tls-error=No SSL error"},
+      {"smtp-in: session " ID ": connection from host x [192.0.2.7] closed (TLS failure: no PKI "
+       "suitable for mx1)",
+       "disconnect connection=" ID
+       " peer=[192.0.2.7] tls-error=TLS failure: no PKI suitable for mx1"},
+      {"smtp-out: session " ID ": connecting to smtp+tls://192.0.2.1:25 (mx.example)",
+       "connecting outbound=yes connection=" ID " service=smtp peer=[192.0.2.1]:25"},
+      {"smtp-out: session " ID ": TLS started version=TLSv1/SSLv3 (TLSv1.2), cipher=AES128-SHA, "
+       "bits=128",
+       "tls-established outbound=yes connection=" ID
+       " protocol=TLSv1.2 cipher=AES128-SHA bits=128/128"},
+      {"smtp-out: session " ID ": server certificate verification succeeded",
+       "certificate-checked outbound=yes connection=" ID " trust=Trusted"},
+      {"smtp-out: session " ID ": connection closed, 2 messages sent.",
+       "disconnect outbound=yes connection=" ID " data=2/2"},
+      {"smtp-out: session " ID ": error: TLS failed, downgrading to plain",
+       "disconnect outbound=yes connection=" ID " tls-error=opportunistic TLS failed"},
+      {"smtp-out: session " ID ": error: opportunistic TLS failed, downgrading to plain",
+       "disconnect outbound=yes connection=" ID " tls-error=opportunistic TLS failed"},
+      {"smtp-out: session " ID ": disconnected (CA failure)",
+       "disconnect outbound=yes connection=" ID " tls-error=CA failure"},
+      {"smtp-out: session " ID ": error: IO Error: Connection refused",
+       "disconnect outbound=yes connection=" ID " reason=lost connection"},
+      {"smtp-out: session " ID ": error after 1 message sent: Connection closed unexpectedly",
+       "disconnect outbound=yes connection=" ID " data=1/1 reason=lost connection"},
+      {"smtp-out: session " ID "remote host seems to reject all mails", "ignored"},
+  });
+}
+
 TEST(OpensmtpdTest, Release54) {
   ExpectAll({
       {"smtp-in: New session " ID " from host client.example [192.0.2.7]",
@@ -248,7 +303,13 @@ TEST(OpensmtpdTest, Release54) {
       {"smtp-in: Authentication failed for user x on session 0000000000000000 on session " ID,
        "auth-failed connection=" ID},
       {"smtp-in: Closing session " ID, "disconnect connection=" ID},
+      {"smtp-in: Client certificate verification succeeded on session " ID,
+       "certificate-checked connection=" ID " trust=Trusted"},
+      {"smtp-out: Server certificate verification failed on session " ID,
+       "certificate-checked outbound=yes connection=" ID " trust=Untrusted"},
       {"smtp-in: Disconnecting session " ID ": rejected by filter", "disconnect connection=" ID},
+      {"smtp-in: Disconnecting session " ID ": session timeout",
+       "disconnect connection=" ID " reason=timeout"},
       {"smtp-in: Disconnecting session " ID ": CA failure",
        "disconnect connection=" ID " tls-error=CA failure"},
       {"smtp-in: Disconnecting session " ID ": IO error: No SSL error",

@@ -73,6 +73,24 @@ TEST_F(OpensmtpdLinesTest, TheLastLineTellsHowManyMessagesWereSent) {
                                              "DISCONNECT messages=2")));
 }
 
+// Release 5.7, which has no line for a connection that came about.
+TEST_F(OpensmtpdLinesTest, WhatOnlyAConnectionTellsIsASession) {
+  const std::string connecting =
+      "smtpd[9]: smtp-out: session 9fcdefbc9afc45da: connecting to smtp+tls://192.0.2.7:25 (x)";
+  const auto read = [&](std::string_view words) {
+    return Read({connecting, absl::StrCat("smtpd[9]: smtp-out: session 9fcdefbc9afc45da: ",
+                                          std::string(words))});
+  };
+  EXPECT_THAT(read("error: IO Error: Connection refused"), IsEmpty());
+  EXPECT_THAT(read("error: Connection timeout"), IsEmpty());
+  EXPECT_THAT(read("connection closed, 1 message sent."),
+              ElementsAre(testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE [192.0.2.7]:25 ")));
+  EXPECT_THAT(read("error: BANNER rejected: 554 go away"),
+              ElementsAre(testing::HasSubstr(" PLAINTEXT/NO_TLS_LINE [192.0.2.7]:25 ")));
+  EXPECT_THAT(read("error: TLS failed, downgrading to plain"),
+              ElementsAre(testing::HasSubstr(" FAILED/HANDSHAKE_LINE ")));
+}
+
 TEST_F(OpensmtpdLinesTest, LocalSubmissionIsLoopback) {
   EXPECT_THAT(
       Read({"smtpd[9]: 9fcdefc47dae6a71 smtp connected address=local host=mx1",
