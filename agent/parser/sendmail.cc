@@ -152,11 +152,13 @@ LineClass ReadFailedHandshake(std::string_view text, Event& event) {
     return LineClass::kUnrecognized;
   }
   constexpr int kSslErrorSyscall = 5;
-  constexpr int kTimedOut = 110;
+  // ETIMEDOUT of Linux, of the BSDs and of Solaris.
+  constexpr int kTimedOut[] = {110, 60, 145};
   if (ssl_error == kSslErrorSyscall || timed_out != 0) {
     event.tls_error = {};
-    event.reason =
-        system_error == kTimedOut || timed_out != 0 ? "Connection timed out" : "lost connection";
+    const bool timeout = timed_out != 0 || std::find(std::begin(kTimedOut), std::end(kTimedOut),
+                                                     system_error) != std::end(kTimedOut);
+    event.reason = timeout ? "Connection timed out" : "lost connection";
   } else if (event.tls_error.empty() || event.tls_error == "unknown") {
     event.tls_error = {};
     event.reason = "-1";
@@ -447,8 +449,8 @@ LineClass ReadQueueIdLine(std::string_view text, Event& event) {
     event.reason = "timeout";
     return EventOf(EventType::kAbnormalEnd, event);
   }
-  if (StartsWith(text, "collect: premature EOM")) {
-    event.reason = "lost connection";
+  if (Consume(text, "collect: premature EOM")) {
+    event.reason = StartsWith(text, ": Connection timed out") ? "timeout" : "lost connection";
     event.place = "DATA";
     return EventOf(EventType::kAbnormalEnd, event);
   }

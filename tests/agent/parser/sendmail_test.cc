@@ -92,6 +92,11 @@ TEST(SendmailTest, FailedHandshakes) {
        "retry=-1, relay=[192.0.2.1]",
        "tls-failed connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] age=0 "
        "reason=Connection timed out"},
+      // FreeBSD's ETIMEDOUT.
+      {"STARTTLS=server, error: accept failed=-1, reason=unknown, SSL_error=5, errno=60, "
+       "retry=-1, relay=[192.0.2.1]",
+       "tls-failed connection=sm-mta[123] one-connection=yes peer=[192.0.2.1] age=0 "
+       "reason=Connection timed out"},
       // Before 8.14.6.
       {"STARTTLS=server, error: accept failed=-1, SSL_error=1, errno=0, retry=-1",
        "tls-failed connection=sm-mta[123] one-connection=yes age=0 reason=-1"},
@@ -190,6 +195,9 @@ TEST(SendmailTest, OtherLinesOfSessions) {
       {QID ": collect: premature EOM: unexpected close",
        "abnormal-end connection=sm-mta[123] one-connection=yes queue-id=" QID
        " place=DATA reason=lost connection"},
+      {QID ": collect: premature EOM: Connection timed out with mx.example",
+       "abnormal-end connection=sm-mta[123] one-connection=yes queue-id=" QID
+       " place=DATA reason=timeout"},
       {QID ": collect: relay=[192.0.2.1], from=<a@a.test>, info=unexpected close", "ignored"},
       {QID ": <nouser@localhost>... User unknown",
        "reject connection=sm-mta[123] one-connection=yes queue-id=" QID " place=RCPT"},
