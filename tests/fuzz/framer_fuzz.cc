@@ -26,9 +26,9 @@ void RequireWithin(const FramedLine& frame, std::string_view line) {
   Require(IsWithin(frame.host, line) && IsWithin(frame.text, line) &&
               IsWithin(frame.program, frame.tag),
           "views point into the line");
-  // Exim's own files name neither.
-  Require(frame.host.empty() ? frame.tag == "exim" : IsWithin(frame.tag, line),
-          "a framed line has a host, and its tag is of the line");
+  // Exim's own files have none.
+  Require(IsWithin(frame.tag, line) || (frame.host.empty() && frame.tag == "exim"),
+          "a tag is of the line");
   Require(frame.pid >= -1, "process ids are not negative");
 }
 
