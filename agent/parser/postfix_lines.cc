@@ -61,9 +61,9 @@ bool IsChatter(std::string_view text) {
       "< ", "> ", ">>> ", "<<< ", "send attr ", "input attribute ", "connect to subsystem ",
       "connection established", "connection closed", "idle timeout", "process generation",
       "report ", "query milter states ", "skipping reply for event ", "abort all milters",
-      "disconnect event to all milters", "free all milters", "free milter ", "been_here",
-      "trying ", "begin ", "pref ", "end ", "host name lookup methods: ",
-      "Using ESMTP PIPELINING, ", "starting new SASL client", "disposing SASL state "};
+      "disconnect event to all milters", "free all milters", "free milter ", "been_here", "trying ",
+      "begin ", "pref ", "end ", "host name lookup methods: ", "Using ESMTP PIPELINING, ",
+      "starting new SASL client", "disposing SASL state "};
   for (const std::string_view start : kStarts) {
     if (text.starts_with(start)) return true;
   }

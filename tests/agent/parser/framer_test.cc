@@ -322,8 +322,8 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
       {"my.mail-1 | 2026-11-02T04:02:01.1Z Nov 02 04:02:00 mx1 a/smtpd[1]: x", "mx1",
        "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
       // s6-log, multilog and svlogd.
-      {"2026-11-02 04:02:01.123456789  Nov  2 04:02:00 a/smtpd[1]: x y", "",
-       "2013-11-02T04:02:00Z", "a/smtpd[1]", "x y"},
+      {"2026-11-02 04:02:01.123456789  Nov  2 04:02:00 a/smtpd[1]: x y", "", "2013-11-02T04:02:00Z",
+       "a/smtpd[1]", "x y"},
       {"2026-11-02 04:02:01.123456789  mail.info: Nov  2 04:02:00 mx1 a/smtpd[1]: x", "mx1",
        "2013-11-02T04:02:00Z", "a/smtpd[1]", "x"},
       {"@40000000654aaa6b0e1b2c3d Nov  2 04:02:00 mx1 a/smtpd[1]: x", "mx1", "2013-11-02T04:02:00Z",

@@ -1,6 +1,5 @@
 // Sets of files: rotated logs, copies, parts that overlap.
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -10,8 +9,6 @@
 
 namespace mxtally {
 namespace {
-
-using testing::HasSubstr;
 
 using ScanFilesTest = ScanTest;
 
