@@ -33,7 +33,8 @@ TEST(DialectTest, LinesOfAnMtaThatAnotherProgramLoggedAreUnrecognized) {
     Framer framer({});
     FramedLine line;
     Event event;
-    ASSERT_TRUE(framer.Split(std::string("2026-11-02T04:02:02Z docker1 ") + rest, line)) << rest;
+    const std::string logged = std::string("2026-11-02T04:02:02Z docker1 ") + rest;
+    ASSERT_TRUE(framer.Split(logged, line)) << rest;
     EXPECT_EQ(ParseDialect(line, event), line_class) << rest;
   }
 }

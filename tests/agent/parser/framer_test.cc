@@ -369,14 +369,14 @@ TEST_F(FramerTest, ReadsHeadersOfOtherWriters) {
 }
 
 TEST_F(FramerTest, AHeaderBehindAStampOfALoggersThatHadNoneIsNoText) {
-  const std::string stamp_of_loggers = "2026-11-02 04:02:01.123456789  ";
+  const std::string before = "2026-11-02 04:02:01.123456789  x";
+  const std::string line = "2026-11-02 04:02:01.123456789  Nov  2 04:02:00 mx1 a/smtpd[1]: x";
   HeaderSplitter splitter;
   FramedLine frame;
   Framer::Stamp stamp;
   bool repeats = false;
-  splitter.Split(stamp_of_loggers + "x", frame, stamp, repeats);
-  ASSERT_TRUE(splitter.Split(stamp_of_loggers + "Nov  2 04:02:00 mx1 a/smtpd[1]: x", frame, stamp,
-                             repeats));
+  splitter.Split(before, frame, stamp, repeats);
+  ASSERT_TRUE(splitter.Split(line, frame, stamp, repeats));
   EXPECT_EQ(frame.tag, "a/smtpd[1]");
 }
 
