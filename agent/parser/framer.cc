@@ -687,9 +687,10 @@ bool HeaderSplitter::Split(std::string_view line, FramedLine& frame, Framer::Sta
     stamp = {};
   }
   const size_t host_at = host_at_;
+  const size_t host_size = size_ > host_at_ ? size_ - host_at_ - 1 : 0;
   size_ = 0;
   if (!Framer::SplitHeader(line, frame, stamp)) return false;
-  repeats = repeats && frame.host.data() == line.substr(host_at).data();
+  repeats = repeats && frame.host.data() == line.data() + host_at && frame.host.size() == host_size;
   Remember(line, frame, stamp);
   return true;
 }

@@ -41,8 +41,10 @@ void RestoreSession(SessionTable& table, const agent::v1::OpenSession& saved) {
     } else {
       ++process.connections;
       if (session->handed_on() && !is_served) process.session = session;
-      table.by_connection.insert_or_assign(IdName(table, session->host(), session->connection),
-                                           session);
+      if (!saved.connection_is_anothers()) {
+        table.by_connection.insert_or_assign(IdName(table, session->host(), session->connection),
+                                             session);
+      }
     }
     session->process = &process;
   } else if (!session->ended && !session->resting()) {
@@ -75,16 +77,20 @@ void Assembler::Restore(const agent::v1::AssemblerState& state) {
 }
 
 void Assembler::Save(agent::v1::AssemblerState& state) const {
-  const SessionTable& table = *table_;
+  SessionTable& table = *table_;
   state.clear_open_sessions();
   for (const SessionList* list : {&table.live, &table.told, &table.screening, &table.held,
                                   &table.resting, &table.tombstones}) {
     for (const ProcessSession& session : *list) {
       agent::v1::OpenSession& saved = *state.add_open_sessions();
       session.Save(saved);
-      if (session.resting() && session.process != nullptr) {
-        saved.set_process_tag(session.process->tag);
-      }
+      if (session.process == nullptr) continue;
+      if (session.resting()) saved.set_process_tag(session.process->tag);
+      if (session.connection.empty()) continue;
+      const auto named =
+          table.by_connection.find(IdName(table, session.host(), session.connection));
+      saved.set_connection_is_anothers(named == table.by_connection.end() ||
+                                       &*named->second != &session);
     }
   }
   table.processes.Save(*state.mutable_ordinals());

@@ -291,7 +291,11 @@ void Release(SessionTable& table, SessionHandle session) {
     return;
   }
   if (process.session == session) process.session.reset();
-  table.by_connection.erase(IdName(table, session->host(), session->connection));
+  const auto named = table.by_connection.find(IdName(table, session->host(), session->connection));
+  // Unless another has taken the name since.
+  if (named != table.by_connection.end() && named->second == session) {
+    table.by_connection.erase(named);
+  }
   table.processes.FreeConnection(process);
 }
 

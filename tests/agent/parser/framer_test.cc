@@ -380,6 +380,18 @@ TEST_F(FramerTest, AHeaderBehindAStampOfALoggersThatHadNoneIsNoText) {
   EXPECT_EQ(frame.tag, "a/smtpd[1]");
 }
 
+TEST_F(FramerTest, ASeverityWhereTheLineBeforeHadAHostIsNone) {
+  HeaderSplitter splitter;
+  FramedLine frame;
+  Framer::Stamp stamp;
+  bool repeats = false;
+  ASSERT_TRUE(splitter.Split("2026-11-02T04:02:01.5 INFO a", frame, stamp, repeats));
+  EXPECT_EQ(frame.host, "INFO");
+  ASSERT_TRUE(splitter.Split("2026-11-02T04:02:01.5 INFO    a", frame, stamp, repeats));
+  EXPECT_EQ(frame.host, "");
+  EXPECT_FALSE(repeats);
+}
+
 TEST_F(FramerTest, AZoneBehindAStampThatHadNoneIsNoText) {
   HeaderSplitter splitter;
   FramedLine frame;
